@@ -1,0 +1,174 @@
+package latchward
+
+import (
+	"context"
+	"math/bits"
+	"time"
+)
+
+// LocalLimiterOptions are the options of a [LocalLimiter].
+type LocalLimiterOptions struct {
+	// ExactMax is the largest N whose window is exact; 0 is 4096, the most is 1<<20. Such a window costs 4 to 7 bytes
+	// per unit counted, a larger one at most 13 kB, and counts a unit up to 1/256 of the window too long.
+	ExactMax int64
+	// Shards is the number of parts the budgets are spread over, rounded up to a power of two; 0 is 256, the most 4096.
+	Shards int
+	// MaxFlight bounds how long a call that nobody settles counts as in flight; 0 is 24 hours.
+	MaxFlight time.Duration
+}
+
+const (
+	defaultExactMax  = 4096
+	maxExactMax      = 1 << 20
+	defaultShards    = 256
+	shardBits        = 12 // of a receipt's ID: which shard counted the call
+	defaultMaxFlight = 24 * time.Hour
+)
+
+// LocalLimiter is the [Limiter] of one process. It is exact, forgets everything when the process ends, and keeps memory
+// for what was admitted in the windows, not for what limits would allow. It never blocks but for the locks of its
+// budgets, and pays no heed to contexts.
+//
+// Somebody has to call Sweep from time to time, or budgets that are used no more stay in memory.
+type LocalLimiter struct {
+	shards    []shard
+	shift     uint // of a key's hash, to get the index of its shard
+	exactMax  int64
+	maxFlight time.Duration
+}
+
+var _ Limiter = (*LocalLimiter)(nil)
+
+// NewLocalLimiter returns a limiter that has admitted nothing yet.
+func NewLocalLimiter(o LocalLimiterOptions) *LocalLimiter {
+	if o.ExactMax <= 0 {
+		o.ExactMax = defaultExactMax
+	}
+	if o.Shards <= 0 {
+		o.Shards = defaultShards
+	}
+	if o.MaxFlight <= 0 {
+		o.MaxFlight = defaultMaxFlight
+	}
+	width := min(bits.Len(uint(o.Shards-1)), shardBits)
+	l := &LocalLimiter{
+		shards:    make([]shard, 1<<width),
+		shift:     uint(64 - width),
+		exactMax:  min(o.ExactMax, maxExactMax),
+		maxFlight: o.MaxFlight,
+	}
+	for i := range l.shards {
+		l.shards[i].buckets = make(map[uint64]*bucket)
+	}
+	return l
+}
+
+// Take implements [Limiter].
+func (l *LocalLimiter) Take(
+	_ context.Context, now Instant, cost int64, budgets []Budget,
+) (LimitState, Receipt, error) {
+	c := limiterCall{limiter: l, now: now, cost: cost, budgets: budgets}
+	if err := c.begin(); err != nil {
+		return LimitState{}, Receipt{}, err
+	}
+	defer c.end()
+	if state, refused := c.refusal(); refused {
+		return state, Receipt{}, nil
+	}
+	r := c.book()
+	return c.success(), r, nil
+}
+
+// Settle implements [Limiter]. A receipt can be settled once while no 262,144 later calls have been admitted in its
+// shard; after that its units stay charged until they leave their windows. Its place in flight becomes free at any time.
+func (l *LocalLimiter) Settle(_ context.Context, now Instant, r Receipt, budgets []Budget, actual int64) error {
+	if r.ID == 0 {
+		return nil
+	}
+	c := limiterCall{limiter: l, now: now, cost: r.Cost, budgets: budgets}
+	if err := c.lockAll(false); err != nil {
+		return err
+	}
+	defer c.end()
+	inRange := actual >= 0 && actual <= r.Cost
+	back := int64(0)
+	if l.settleOnce(r.ID) && inRange {
+		back = r.Cost - actual
+	}
+	for i := range c.count {
+		if b := c.held[i].bucket; b != nil {
+			b.settle(r, c.now, back)
+		}
+	}
+	if !inRange {
+		return Invalid("actual", "A call that booked %d must settle with 0 to %d; it keeps its full charge.", r.Cost, r.Cost)
+	}
+	return nil
+}
+
+// Peek implements [Limiter].
+func (l *LocalLimiter) Peek(_ context.Context, now Instant, cost int64, budgets []Budget) (LimitState, error) {
+	c := limiterCall{limiter: l, now: now, cost: cost, budgets: budgets}
+	if err := c.begin(); err != nil {
+		return LimitState{}, err
+	}
+	defer c.end()
+	if state, refused := c.refusal(); refused {
+		return state, nil
+	}
+	return c.success(), nil
+}
+
+// States implements [Limiter]. It allocates nothing when dst has room.
+func (l *LocalLimiter) States(
+	_ context.Context, now Instant, cost int64, budgets []Budget, dst []LimitState,
+) ([]LimitState, error) {
+	c := limiterCall{limiter: l, now: now, cost: cost, budgets: budgets}
+	if err := c.begin(); err != nil {
+		return dst, err
+	}
+	defer c.end()
+	for i := range budgets {
+		b := c.bucketOf(i)
+		for j := range budgets[i].Limits {
+			dst = append(dst, c.wouldBe(b, i, j))
+		}
+	}
+	return dst, nil
+}
+
+// Sweep forgets the budgets that have been idle for two of their longest windows, which changes no decision. It looks
+// at every budget; calling it every ten seconds or so is enough. It is safe for concurrent use.
+func (l *LocalLimiter) Sweep(now Instant) {
+	for i := range l.shards {
+		l.shards[i].sweep(now, l.maxFlight)
+	}
+}
+
+// Len returns how many budgets are in memory.
+func (l *LocalLimiter) Len() int {
+	n := 0
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.RLock()
+		n += len(s.buckets)
+		s.mu.RUnlock()
+	}
+	return n
+}
+
+// shardOf returns the index of the shard of a key: the top bits of its product with 2^64 divided by the golden ratio
+// (Knuth, The Art of Computer Programming, vol. 3, §6.4).
+func (l *LocalLimiter) shardOf(key uint64) uint64 { return key * 0x9E3779B97F4A7C15 >> l.shift }
+
+// nameCall returns an ID for a call: the number it has in the shard of key, and the shard.
+func (l *LocalLimiter) nameCall(key uint64) uint64 {
+	i := l.shardOf(key)
+	return l.shards[i].calls.Add(1)<<shardBits | i
+}
+
+// settleOnce tells whether the call is settled for the first time.
+func (l *LocalLimiter) settleOnce(id uint64) bool {
+	i := id & (1<<shardBits - 1)
+	return i < uint64(len(l.shards)) && l.shards[i].settled.mark(id>>shardBits)
+}

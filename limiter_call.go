@@ -1,0 +1,216 @@
+package latchward
+
+// limiterCall is one call of a LocalLimiter, from taking the locks of its budgets to letting them go. It lives on the
+// stack of its caller.
+type limiterCall struct {
+	limiter *LocalLimiter
+	now     Instant // from lockAll on: the latest instant any of the budgets has seen
+	cost    int64
+	budgets []Budget
+	held    [MaxBudgets]heldBucket // count of them, in the order of their keys
+	count   int
+}
+
+type heldBucket struct {
+	bucket *bucket // locked; nil if there is none
+	index  int     // of its budget
+}
+
+// begin checks the arguments, locks the budgets and moves them to one common instant.
+func (c *limiterCall) begin() error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := c.lockAll(true); err != nil {
+		return err
+	}
+	for i := range c.count {
+		h := &c.held[i]
+		if err := h.bucket.advance(c.now, c.budgets[h.index].Limits, c.limiter.maxFlight); err != nil {
+			c.end()
+			return err
+		}
+	}
+	return nil
+}
+
+// end lets the budgets go.
+func (c *limiterCall) end() { c.unlock(c.count) }
+
+func (c *limiterCall) check() error {
+	if c.cost < 1 {
+		return Invalid("cost", "The cost of a call must be 1 or more.")
+	}
+	for i := range c.budgets {
+		for j := range c.budgets[i].Limits {
+			if l := &c.budgets[i].Limits[j]; c.cost > l.N {
+				return Invalid("cost", "The cost of a call must be at most %d, the limit %q: it could never pass.", l.N, l.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// lockAll locks the buckets of all budgets, in the order of their keys: with one global order nobody waits in a circle.
+// No shard is locked by anyone who holds a bucket, so a bucket may have been swept by the time it is locked; then all
+// are looked up again.
+func (c *limiterCall) lockAll(create bool) error {
+	if c.now < 0 || c.now > maxInstant {
+		return Invalid("now", "The clock reading %d is no instant.", c.now)
+	}
+	if err := c.arrange(); err != nil {
+		return err
+	}
+	for !c.tryLockAll(create) {
+	}
+	return nil
+}
+
+// arrange fills held with the budgets that bound anything, sorted by key.
+func (c *limiterCall) arrange() error {
+	if len(c.budgets) > MaxBudgets {
+		return Invalid("budgets", "A call has at most %d budgets.", MaxBudgets)
+	}
+	for i := range c.budgets {
+		if !c.budgets[i].bounds() {
+			continue
+		}
+		key, at := c.budgets[i].Key.word(), c.count
+		for ; at > 0 && c.key(at-1) >= key; at-- {
+			if c.key(at-1) == key {
+				return Invalid("budgets", "The budget %v is there twice.", c.budgets[i].Key)
+			}
+			c.held[at] = c.held[at-1]
+		}
+		c.held[at] = heldBucket{index: i}
+		c.count++
+	}
+	return nil
+}
+
+func (c *limiterCall) key(i int) uint64 { return c.budgets[c.held[i].index].Key.word() }
+
+func (c *limiterCall) tryLockAll(create bool) bool {
+	for i := range c.count {
+		key := c.key(i)
+		c.held[i].bucket = c.limiter.shards[c.limiter.shardOf(key)].bucket(key, create)
+	}
+	for i := range c.count {
+		b := c.held[i].bucket
+		if b == nil {
+			continue
+		}
+		b.mu.Lock()
+		if b.seen == dead {
+			c.unlock(i + 1)
+			return false
+		}
+		c.now = max(c.now, b.seen)
+	}
+	return true
+}
+
+// unlock lets the first n of the held buckets go.
+func (c *limiterCall) unlock(n int) {
+	for i := range n {
+		if b := c.held[i].bucket; b != nil {
+			b.mu.Unlock()
+		}
+	}
+}
+
+// bucketOf returns the bucket of the i-th budget; nil if it bounds nothing.
+func (c *limiterCall) bucketOf(i int) *bucket {
+	for at := range c.count {
+		if c.held[at].index == i {
+			return c.held[at].bucket
+		}
+	}
+	return nil
+}
+
+// refusal returns the state of the violated limit with the latest Reset, if any is violated.
+func (c *limiterCall) refusal() (worst LimitState, refused bool) {
+	for i := range c.count {
+		h := &c.held[i]
+		budget := &c.budgets[h.index]
+		for j := range budget.Limits {
+			if h.bucket.window(j).used() <= budget.Limits[j].N-c.cost {
+				continue
+			}
+			if s := c.wouldBe(h.bucket, h.index, j); !refused || s.Reset > worst.Reset {
+				worst, refused = s, true
+			}
+		}
+		if !refused && budget.MaxInFlight > 0 && h.bucket.inFlight() >= int(budget.MaxInFlight) {
+			worst, refused = c.flightState(h.bucket, h.index), true
+		}
+	}
+	return worst, refused
+}
+
+// state describes the j-th limit of the i-th budget, whose bucket is b, to an admitted call.
+func (c *limiterCall) state(b *bucket, i, j int) LimitState {
+	w, n := b.window(j), c.budgets[i].Limits[j].N
+	used := w.used()
+	s := LimitState{
+		Admitted: true, Budget: i, Limit: j, N: n, Used: used, Current: used, Remaining: max(0, n-used), Reset: c.now,
+	}
+	if used > 0 {
+		s.Reset = w.leaves(1, c.now)
+	}
+	return s
+}
+
+// wouldBe describes the limit to a call that is not booked, and that it may refuse.
+func (c *limiterCall) wouldBe(b *bucket, i, j int) LimitState {
+	s := c.state(b, i, j)
+	if short := s.Used + c.cost - s.N; short > 0 {
+		s.Admitted, s.Current = false, s.Used+c.cost
+		s.Reset = b.window(j).leaves(short, c.now)
+	}
+	return s
+}
+
+// flightState describes a cap on calls in flight that is reached. Nobody knows when a place becomes free.
+func (c *limiterCall) flightState(b *bucket, i int) LimitState {
+	n, used := int64(c.budgets[i].MaxInFlight), int64(b.inFlight())
+	return LimitState{
+		InFlight: true, Budget: i, Limit: -1, N: n, Used: used, Current: used + 1, Remaining: max(0, n-used), Reset: c.now,
+	}
+}
+
+// book counts the call everywhere.
+func (c *limiterCall) book() Receipt {
+	r := Receipt{At: c.now, Cost: c.cost}
+	for i := range c.count {
+		h := &c.held[i]
+		if i == 0 {
+			r.ID = c.limiter.nameCall(c.key(0))
+		}
+		budget := &c.budgets[h.index]
+		for j := range budget.Limits {
+			h.bucket.window(j).book(c.now, c.cost, budget.Limits[j].N, c.limiter.exactMax)
+		}
+		if budget.MaxInFlight > 0 {
+			h.bucket.takeOff(c.now, r.ID)
+		}
+	}
+	return r
+}
+
+// success describes the first limit of the first budget, or else the limit with the fewest units remaining.
+func (c *limiterCall) success() LimitState {
+	if len(c.budgets) > 0 && len(c.budgets[0].Limits) > 0 {
+		return c.state(c.bucketOf(0), 0, 0)
+	}
+	scarcest := LimitState{Admitted: true, Budget: -1, Limit: -1, Reset: c.now}
+	for i := range c.budgets {
+		for j := range c.budgets[i].Limits {
+			if s := c.state(c.bucketOf(i), i, j); scarcest.Limit < 0 || s.Remaining < scarcest.Remaining {
+				scarcest = s
+			}
+		}
+	}
+	return scarcest
+}
