@@ -131,12 +131,19 @@ func TestCanonicalPathBytes(t *testing.T) {
 
 // bar 22: the bound holds for both forms, and is reached exactly.
 func TestCanonicalPathLength(t *testing.T) {
+	if latchward.MaxPathBytes != 8192 {
+		t.Errorf("MaxPathBytes is %d, and messages say 8192", latchward.MaxPathBytes)
+	}
 	longest := "/" + strings.Repeat("a", latchward.MaxPathBytes-1)
-	grown := "/aa" + strings.Repeat("%C3%A9", (latchward.MaxPathBytes-3)/6) // 3 + 6*1364 = 8187
+	accents := latchward.MaxPathBytes/6 - 1 // six bytes each when escaped
+	literal := "/a" + strings.Repeat("a", latchward.MaxPathBytes-2-6*accents)
 	for raw, want := range map[string]string{
-		longest: longest,
-		"/aa" + strings.Repeat("é", (latchward.MaxPathBytes-3)/6): grown,
+		longest:                                longest,
+		literal + strings.Repeat("é", accents): literal + strings.Repeat("%C3%A9", accents),
 	} {
+		if len(want) != latchward.MaxPathBytes {
+			t.Fatalf("the case has %d bytes", len(want))
+		}
 		if got, err := latchward.CanonicalPath(raw); got != want || err != nil {
 			t.Errorf("a path of %d bytes: %d bytes, %v; want %d bytes", len(raw), len(got), err, len(want))
 		}
@@ -164,6 +171,29 @@ func sentPath(t *testing.T, canonical string) string {
 		t.Fatalf("%q cannot be unescaped: %v", canonical, err)
 	}
 	return (&url.URL{Path: path, RawPath: canonical}).EscapedPath()
+}
+
+// Messages say what was wrong with what, and what to do.
+func TestEndpointMessages(t *testing.T) {
+	call := func(_ any, err error) string { return err.Error() }
+	for got, want := range map[string]string{
+		call(latchward.CanonicalPath("//")): "invalid: path: path has an empty segment (//); send single slashes",
+		call(latchward.ValidateBase("api")): "invalid: base: base does not start with /; send an absolute path",
+		call(latchward.CanonicalMethod("get")): "invalid: method: method is unknown; " +
+			"send GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE or CONNECT",
+		call(latchward.ParsePattern("/a b")): "invalid: pattern: pattern has a space but no list of different methods " +
+			"before it; write it like GET,POST /orders, " +
+			"with methods from GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE or CONNECT",
+		call(latchward.ParsePattern("/a%")): "invalid: pattern: path of the pattern has a malformed escape; " +
+			"write a literal percent sign as %25",
+		call(latchward.ParsePattern("/%61")): "invalid: pattern: path of the pattern is not in canonical form; write it as /a",
+		call(latchward.ParsePattern("/a*b")): "invalid: pattern: pattern has a misplaced *; " +
+			"make it a whole segment, the last character, or ** as the last segment",
+	} {
+		if got != want {
+			t.Errorf("message %q, want %q", got, want)
+		}
+	}
 }
 
 // B-08, architecture "Base": the base ends at the border of a segment.

@@ -193,6 +193,9 @@ func TestPatternString(t *testing.T) {
 
 // S2-16, bar 34: at most 200 patterns; an error names the element.
 func TestParsePatterns(t *testing.T) {
+	if latchward.MaxPatterns != 200 || latchward.MaxPatternBytes != 1024 {
+		t.Error("the bounds are not those of S2-16")
+	}
 	texts := make([]string, latchward.MaxPatterns)
 	for i := range texts {
 		texts[i] = fmt.Sprintf("/p%d", i)

@@ -1,0 +1,69 @@
+package latchward
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Actions that audit entries name.
+const (
+	ActionTokenCreate  = "token.create"
+	ActionTokenUpdate  = "token.update"
+	ActionTokenEnable  = "token.enable"
+	ActionTokenDisable = "token.disable"
+	ActionTokenIdle    = "token.idle"
+	ActionTokenRotate  = "token.rotate"
+	ActionTokenRevoke  = "token.revoke"
+	ActionTokenDelete  = "token.delete"
+	ActionUserCreate   = "user.create"
+	ActionUserUpdate   = "user.update"
+	ActionUserDisable  = "user.disable"
+	ActionUserEnable   = "user.enable"
+	ActionUserRemove   = "user.remove"
+	ActionKeyRotate    = "key.rotate"
+	ActionKeyDrop      = "key.drop"
+	ActionStreamEnd    = "stream.end" // an open stream was ended because its token stopped being valid
+)
+
+// AuditEntry tells who changed what, when and from where. It is written in the transaction of the change (B-16) and
+// never holds a secret.
+type AuditEntry struct {
+	ID         int64
+	At         time.Time
+	Actor      Principal // Type, ID, Name and Origin are kept
+	Action     string
+	TargetType string // "token", "user", "key"
+	TargetID   int64
+	TargetName string         // as it was then, so that the entry outlives its target
+	Before     map[string]any // members that changed, as they were; nil for a creation
+	After      map[string]any // members that changed, as they are; nil for a deletion
+}
+
+// AuditFilter selects audit entries, newest first. The zero value of a field does not filter.
+type AuditFilter struct {
+	Action     string
+	TargetType string
+	TargetID   int64
+	Before     int64 // continue with entries whose id is lower
+	Limit      int   // at most this many; Service sets 1 to MaxPage
+}
+
+// changes returns the members of before and after that differ, each as it was and as it is.
+func changes(before, after map[string]any) (was, is map[string]any) {
+	was, is = map[string]any{}, map[string]any{}
+	for member, value := range after {
+		if old := before[member]; auditText(old) != auditText(value) {
+			was[member], is[member] = old, value
+		}
+	}
+	return was, is
+}
+
+// auditText is a value's one text form, for telling whether it changed.
+func auditText(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}

@@ -1,0 +1,209 @@
+package latchward
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MaxPage is the most that one page of a list holds.
+const MaxPage = 1000
+
+// DefaultIdleTimeoutDays is what a token gets whose creator does not say.
+const DefaultIdleTimeoutDays = 30
+
+// Options configures a [Service]. Store and Keys are required; the zero value of every other field is a default.
+type Options struct {
+	Store Store
+	Keys  *KeyRing
+
+	Prefix          string           // of new secrets and of those accepted; "" = DefaultPrefix
+	IdleTimeoutDays *int             // for tokens created without one; nil = DefaultIdleTimeoutDays; 0 = never
+	CreationLimit   int64            // tokens one person may create per minute; 0 = 1,000 (bar 110)
+	CacheSize       int              // tokens remembered; 0 = DefaultCacheSize
+	Limiter         Limiter          // nil = in this process
+	Journal         UsageJournal     // nil = in memory
+	UsageBuffer     int              // events the journal in memory holds; 0 = DefaultUsageBuffer
+	FlushInterval   time.Duration    // between flushes of usage; 0 = 200 ms
+	KeepEvents      time.Duration    // raw usage; 0 = 30 days
+	KeepHours       time.Duration    // hourly rollups; 0 = 2 years
+	Now             func() time.Time // nil = time.Now
+	Random          io.Reader        // nil = crypto/rand.Reader
+	Logger          *slog.Logger     // nil = nowhere
+}
+
+// Service is Latchward's rules over a store: the only place that judges. Create it with [New] and keep [Service.Run]
+// running; all methods are safe for concurrent use.
+//
+// Methods that act for somebody take the principal from the context (see [WithPrincipal]) and return an Error of code
+// unauthenticated when there is none, and of code not_found for whatever that principal may not know of.
+type Service struct {
+	store     Store
+	keys      atomic.Pointer[KeyRing]
+	prefix    string
+	idleDays  int
+	cache     *cache
+	limiter   Limiter
+	creations *LocalLimiter
+	creation  Limit
+	random    io.Reader
+	now       func() time.Time
+	start     time.Time // origin of Instants
+	log       *slog.Logger
+	counters  counters
+	usage     usagePipeline
+	options   Options
+	subjects  subjects
+}
+
+// New returns a Service over o.Store. It refuses, with code conflict, a key ring that lacks a key under which the
+// store's digests were made: with it every token would be unknown (bar 135). It starts nothing; see Run.
+func New(ctx context.Context, o Options) (*Service, error) {
+	if o.Store == nil || o.Keys == nil {
+		return nil, errors.New("latchward.New: Options.Store and Options.Keys are required")
+	}
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if err := ValidatePrefix(o.Prefix); err != nil {
+		return nil, err
+	}
+	s := &Service{store: o.Store, prefix: o.Prefix, options: o, idleDays: DefaultIdleTimeoutDays}
+	s.setDefaults()
+	s.keys.Store(o.Keys)
+	if err := s.checkKeys(ctx, o.Keys); err != nil {
+		return nil, err
+	}
+	if err := s.usage.load(ctx, s.store); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Service) setDefaults() {
+	o := &s.options
+	if o.IdleTimeoutDays != nil {
+		s.idleDays = *o.IdleTimeoutDays
+	}
+	s.now, s.random, s.log = o.Now, o.Random, o.Logger
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.start = s.now()
+	if s.limiter = o.Limiter; s.limiter == nil {
+		s.limiter = NewLocalLimiter(LocalLimiterOptions{})
+	}
+	s.creations = NewLocalLimiter(LocalLimiterOptions{})
+	s.creation = Limit{Name: "creations", N: orDefault(o.CreationLimit, 1000), Window: time.Minute}
+	s.cache = newCache(s.store, o.CacheSize)
+	o.FlushInterval = orDefault(o.FlushInterval, 200*time.Millisecond)
+	o.KeepEvents = orDefault(o.KeepEvents, 30*24*time.Hour)
+	o.KeepHours = orDefault(o.KeepHours, 2*365*24*time.Hour)
+	if s.usage.journal = o.Journal; s.usage.journal == nil {
+		s.usage.journal = newMemoryJournal(o.UsageBuffer)
+	}
+}
+
+func orDefault[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// Run does what must happen without anybody asking: it flushes usage, deactivates idle tokens, forgets idle limits
+// and prunes what is past its retention. It returns when ctx is done and everything accepted has been flushed; the
+// error tells that the last flush failed and how many events were lost with it.
+func (s *Service) Run(ctx context.Context) error {
+	var jobs sync.WaitGroup
+	every := func(interval time.Duration, name string, job func(context.Context) error) {
+		jobs.Go(func() {
+			ticker := time.NewTicker(interval)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-ticker.C:
+					if err := job(ctx); err != nil && ctx.Err() == nil {
+						s.log.Error("Background job failed; it will be tried again.", "job", name, "error", err)
+					}
+				}
+			}
+		})
+	}
+	every(s.options.FlushInterval, "flush usage", s.FlushUsage)
+	every(time.Minute, "deactivate idle tokens", s.SweepIdle)
+	every(10*time.Second, "forget idle limits", s.sweepLimits)
+	every(time.Minute, "prune usage", s.pruneUsage)
+	<-ctx.Done()
+	jobs.Wait()
+	return s.lastFlush(context.WithoutCancel(ctx))
+}
+
+// Ready returns nil when the service can decide and store.
+func (s *Service) Ready(ctx context.Context) error { return s.store.Ping(ctx) }
+
+func (s *Service) instant(now time.Time) Instant { return Instant(max(0, now.Sub(s.start))) }
+
+// timestamp is now as it is stored: UTC, whole milliseconds.
+func (s *Service) timestamp() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+
+// tx runs f in a transaction and forgets what it may have changed before anybody learns how it ended.
+func (s *Service) tx(ctx context.Context, f func(tx Tx) error) error {
+	commit, err := s.store.Tx(ctx, f)
+	s.cache.apply(commit)
+	return err
+}
+
+func (s *Service) sweepLimits(context.Context) error {
+	now := s.instant(s.now())
+	s.creations.Sweep(now)
+	if local, ok := s.limiter.(*LocalLimiter); ok {
+		local.Sweep(now)
+	}
+	return nil
+}
+
+// actor returns who acts in ctx.
+func actor(ctx context.Context) (Principal, error) {
+	p, ok := PrincipalFrom(ctx)
+	if !ok {
+		return p, &Error{Code: CodeUnauthenticated, Message: "Authentication required"}
+	}
+	if p.Type == PrincipalToken {
+		return p, &Error{Code: CodeForbidden, Message: "API tokens cannot manage tokens or users; sign in as a person"}
+	}
+	return p, nil
+}
+
+// administrator returns who acts in ctx, if that is an administrator.
+func administrator(ctx context.Context) (Principal, error) {
+	p, err := actor(ctx)
+	if err == nil && !p.Administrator {
+		err = &Error{Code: CodeForbidden, Message: "Only administrators may do this"}
+	}
+	return p, err
+}
+
+func pageLimit(limit int) (int, error) {
+	switch {
+	case limit == 0:
+		return MaxPage, nil
+	case limit < 0 || limit > MaxPage:
+		return 0, Invalid("limit", "must be a whole number from 1 to %d", MaxPage)
+	}
+	return limit, nil
+}

@@ -1,0 +1,125 @@
+package latchward
+
+import (
+	"context"
+	"fmt"
+)
+
+// checkKeys compares the ring with the keys the store has seen, and tells the store of new ones.
+func (s *Service) checkKeys(ctx context.Context, ring *KeyRing) error {
+	known, err := s.store.KeyFingerprints(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the fingerprints of the server keys: %w", err)
+	}
+	held := map[int]string{}
+	for _, v := range ring.Versions() {
+		held[v.Version] = v.Fingerprint
+	}
+	for version, fingerprint := range known {
+		switch held[version] {
+		case fingerprint:
+		case "":
+			return Errorf(CodeConflict, "the key ring lacks server key v%d (fingerprint %s), under which tokens were "+
+				"issued: put back the right key file", version, fingerprint)
+		default:
+			return Errorf(CodeConflict, "server key v%d of the key ring (fingerprint %s) is not the one under which tokens "+
+				"were issued (fingerprint %s): put back the right key file", version, held[version], fingerprint)
+		}
+	}
+	return s.saveFingerprints(ctx, known, held)
+}
+
+func (s *Service) saveFingerprints(ctx context.Context, known, held map[int]string) error {
+	fresh := map[int]string{}
+	for version, fingerprint := range held {
+		if known[version] == "" {
+			fresh[version] = fingerprint
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return s.tx(ctx, func(tx Tx) error {
+		for version, fingerprint := range fresh {
+			if err := tx.SaveKeyFingerprint(version, fingerprint); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// KeyStatus is one server key and how many tokens depend on it.
+type KeyStatus struct {
+	KeyVersion
+	Tokens int64 // not revoked, with their current secret under this key
+}
+
+// KeyStatus returns every server key, oldest first. Only administrators may ask.
+func (s *Service) KeyStatus(ctx context.Context) ([]KeyStatus, error) {
+	if _, err := administrator(ctx); err != nil {
+		return nil, err
+	}
+	counts, err := s.store.KeyCounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var status []KeyStatus
+	for _, v := range s.keys.Load().Versions() {
+		status = append(status, KeyStatus{KeyVersion: v, Tokens: counts[v.Version]})
+	}
+	return status, nil
+}
+
+// Keys returns the key ring in use.
+func (s *Service) Keys() *KeyRing { return s.keys.Load() }
+
+// UseKeys replaces the key ring while the service runs: new secrets are made under the new ring's current key, and
+// secrets under a key that it lacks are refused from now on. Only administrators may. The caller keeps the ring's
+// bytes safe: write a rotated ring before calling this, and a ring with a dropped key after it.
+func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
+	p, err := administrator(ctx)
+	if err != nil {
+		return err
+	}
+	had, has := fingerprints(s.keys.Load()), fingerprints(ring)
+	err = s.tx(ctx, func(tx Tx) error {
+		for version, fingerprint := range has {
+			if had[version] == "" {
+				if err := s.saveKey(tx, p, ActionKeyRotate, version, fingerprint); err != nil {
+					return err
+				}
+			}
+		}
+		for version := range had {
+			if has[version] == "" {
+				if err := s.saveKey(tx, p, ActionKeyDrop, version, ""); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		s.keys.Store(ring)
+	}
+	return err
+}
+
+func fingerprints(ring *KeyRing) map[int]string {
+	prints := map[int]string{}
+	for _, v := range ring.Versions() {
+		prints[v.Version] = v.Fingerprint
+	}
+	return prints
+}
+
+func (s *Service) saveKey(tx Tx, p Principal, action string, version int, fingerprint string) error {
+	if err := tx.SaveKeyFingerprint(version, fingerprint); err != nil {
+		return err
+	}
+	return tx.AppendAudit(&AuditEntry{
+		At: s.timestamp(), Actor: p, Action: action,
+		TargetType: "key", TargetID: int64(version), TargetName: fmt.Sprintf("v%d", version),
+	})
+}

@@ -1,0 +1,51 @@
+package latchward
+
+import "sync/atomic"
+
+// Stats are counts since the service was made, for metrics. They tell nothing about a single token.
+type Stats struct {
+	Verdicts        map[Reason]int64
+	Undecided       int64 // verifications that ended in an error
+	StoreReads      int64 // facts read because they were not remembered
+	Remembered      int   // tokens in the cache
+	TokensCreated   int64
+	TokensFailed    int64 // creations that failed through no fault of the caller's
+	TokensRevoked   int64
+	UsageAccepted   int64 // events taken
+	UsageRefused    int64 // events not taken, because the journal was full
+	UsageFlushed    int64 // events handed to the store
+	UsageFlushFails int64
+}
+
+type counters struct {
+	verdicts                                  [len(reasons)]atomic.Int64
+	undecided                                 atomic.Int64
+	created, createFailed, revoked            atomic.Int64
+	usageAccepted, usageRefused, usageFlushed atomic.Int64
+	usageFlushFails                           atomic.Int64
+}
+
+func (c *counters) verdict(r Reason) {
+	for i := range reasons {
+		if reasons[i] == r {
+			c.verdicts[i].Add(1)
+			return
+		}
+	}
+}
+
+// Stats returns the counts so far.
+func (s *Service) Stats() Stats {
+	c := &s.counters
+	verdicts := make(map[Reason]int64, len(reasons))
+	for i, reason := range reasons {
+		verdicts[reason] = c.verdicts[i].Load()
+	}
+	return Stats{
+		Verdicts: verdicts, Undecided: c.undecided.Load(),
+		StoreReads: s.cache.reads.Load(), Remembered: s.cache.size(),
+		TokensCreated: c.created.Load(), TokensFailed: c.createFailed.Load(), TokensRevoked: c.revoked.Load(),
+		UsageAccepted: c.usageAccepted.Load(), UsageRefused: c.usageRefused.Load(),
+		UsageFlushed: c.usageFlushed.Load(), UsageFlushFails: c.usageFlushFails.Load(),
+	}
+}

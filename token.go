@@ -1,0 +1,423 @@
+package latchward
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of a token's fields.
+const (
+	MaxNameLength        = 255        // characters; S2-35
+	MaxDescriptionLength = 4096       // characters
+	MaxRateLimit         = 10_000_000 // requests per minute
+	DefaultRateLimit     = 100        // requests per minute; S2-06
+	MaxNetworks          = 100        // prefixes per token
+	MaxTags              = 50
+	MaxTagLength         = 64 // characters
+	MaxMetadataSize      = 8192
+	MaxIdleTimeoutDays   = 3650
+	MaxReasonLength      = 255 // characters of a revocation reason
+)
+
+// TokenID identifies a token for its whole life; rotation keeps it.
+type TokenID int64
+
+// Kind says as whom a token acts.
+type Kind string
+
+// The kinds.
+const (
+	KindPersonal Kind = "personal" // acts as its owner, with the owner's live rights, optionally narrowed
+	KindService  Kind = "service"  // acts as itself, with the rights granted to it
+)
+
+// Status is what a token is at one moment; it is derived, never stored.
+type Status string
+
+// The statuses.
+const (
+	StatusActive   Status = "active"
+	StatusInactive Status = "inactive" // disabled by somebody or idle; reversible
+	StatusExpired  Status = "expired"  // ExpiresAt has been reached; moving it revives the token
+	StatusRevoked  Status = "revoked"  // for good
+)
+
+// InactiveReason says why a token is inactive.
+type InactiveReason string
+
+// The reasons for inactivity.
+const (
+	InactiveManual InactiveReason = "manual"
+	InactiveIdle   InactiveReason = "idle"
+)
+
+// OwnerType says what kind of thing owns a token.
+type OwnerType string
+
+// OwnerUser is the only type of owner so far.
+const OwnerUser OwnerType = "user"
+
+// Owner is who answers for a token; a disabled owner disables it, a removed owner revokes it.
+type Owner struct {
+	Type OwnerType
+	ID   int64
+	Name string // for people to read; filled in by the store, ignored when saved
+}
+
+// Is reports whether o and other are the same owner, whatever name each carries.
+func (o Owner) Is(other Owner) bool { return o.Type == other.Type && o.ID == other.ID }
+
+// String returns the owner as "type:id".
+func (o Owner) String() string { return fmt.Sprintf("%s:%d", o.Type, o.ID) }
+
+// Token is the record of an API token. It never holds the secret, only what recognises it. Times are UTC with
+// millisecond precision; the zero time means none.
+type Token struct {
+	ID          TokenID
+	Name        string // 1 to MaxNameLength characters
+	Description string // up to MaxDescriptionLength characters; "" = none
+	Kind        Kind
+	Owner       Owner
+
+	Active         bool           // false once disabled or swept as idle
+	InactiveReason InactiveReason // "" while Active
+	RateLimit      int64          // requests per minute, 1 to MaxRateLimit
+
+	AllowedEndpoints []string       // patterns as written, see Pattern; empty = unrestricted
+	AllowedNetworks  []netip.Prefix // masked; empty = unrestricted
+	Permissions      []string       // nil = the owner's rights (personal only); empty = none
+
+	ExpiresAt       time.Time // the token is expired from this instant on
+	NotBefore       time.Time // the token is not valid before this instant
+	IdleTimeoutDays int       // days without an accepted request after which it goes idle; 0 = never
+
+	Tags     []string
+	Metadata map[string]any // a JSON object of at most MaxMetadataSize bytes; nil = none
+
+	Secret    Credential // recognises the current secret
+	Prefix    string     // the display part: token prefix and first 8 characters of the key id
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	EnabledAt time.Time // last re-enabling; restarts the idle clock
+	// LastUsedAt is the last accepted request. Stores move it when usage is added; SaveToken leaves it alone.
+	LastUsedAt   time.Time
+	RevokedAt    time.Time
+	RevokeReason string
+}
+
+// RetiringSecret is a secret that was rotated out. It verifies until EndsAt and is recognised, and refused as
+// rotated, for as long as it is remembered.
+type RetiringSecret struct {
+	Credential
+	EndsAt time.Time
+}
+
+// Revoked reports whether t was revoked.
+func (t *Token) Revoked() bool { return !t.RevokedAt.IsZero() }
+
+// Expired reports whether t is expired at now; the instant of expiry is expired already (S2-18).
+func (t *Token) Expired(now time.Time) bool { return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) }
+
+// IdleSince returns when t's idle clock started: the latest of creation, last accepted use and re-enabling.
+func (t *Token) IdleSince() time.Time {
+	since := t.CreatedAt
+	for _, at := range []time.Time{t.LastUsedAt, t.EnabledAt} {
+		if at.After(since) {
+			since = at
+		}
+	}
+	return since
+}
+
+// IdleAt returns the last instant at which t is not idle yet if it stays unused, or the zero time for never.
+func (t *Token) IdleAt() time.Time {
+	if t.IdleTimeoutDays == 0 {
+		return time.Time{}
+	}
+	return t.IdleSince().AddDate(0, 0, t.IdleTimeoutDays)
+}
+
+// Idle reports whether t has been unused for more than its idle timeout (S3-03: strictly more).
+func (t *Token) Idle(now time.Time) bool {
+	at := t.IdleAt()
+	return !at.IsZero() && now.After(at)
+}
+
+// Inactive returns why t is inactive at now, or "" when it is not. A token that has become idle is inactive before
+// any sweep has recorded it (S3-04).
+func (t *Token) Inactive(now time.Time) InactiveReason {
+	switch {
+	case !t.Active && t.InactiveReason != "":
+		return t.InactiveReason
+	case !t.Active:
+		return InactiveManual
+	case t.Idle(now):
+		return InactiveIdle
+	default:
+		return ""
+	}
+}
+
+// Status returns what t is at now.
+func (t *Token) Status(now time.Time) Status {
+	switch {
+	case t.Revoked():
+		return StatusRevoked
+	case t.Inactive(now) != "":
+		return StatusInactive
+	case t.Expired(now):
+		return StatusExpired
+	default:
+		return StatusActive
+	}
+}
+
+// Validate checks every field that a caller can set and returns an Error of code invalid that names the first field
+// at fault.
+func (t *Token) Validate() error {
+	checks := []func() error{
+		func() error { return validateText("name", t.Name, 1, MaxNameLength) },
+		func() error { return validateText("description", t.Description, 0, MaxDescriptionLength) },
+		t.validateKind,
+		t.validateNumbers,
+		t.validateTimes,
+		func() error { _, err := ParsePatterns("allowed_endpoints", t.AllowedEndpoints); return err },
+		t.validateNetworks,
+		func() error { return ValidatePermissions("permissions", t.Permissions) },
+		t.validateTags,
+		t.validateMetadata,
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Token) validateKind() error {
+	switch {
+	case t.Kind != KindPersonal && t.Kind != KindService:
+		return Invalid("kind", "must be %q or %q", KindPersonal, KindService)
+	case t.Owner.Type != OwnerUser:
+		return Invalid("owner", "must be a user")
+	case t.Kind == KindService && t.Permissions == nil:
+		return Invalid("permissions", "a service token has its own rights: give a list, [] for none")
+	}
+	return nil
+}
+
+func (t *Token) validateNumbers() error {
+	if t.RateLimit < 1 || t.RateLimit > MaxRateLimit {
+		return Invalid("rate_limit", "must be a whole number of requests per minute from 1 to %d", MaxRateLimit)
+	}
+	if t.IdleTimeoutDays < 0 || t.IdleTimeoutDays > MaxIdleTimeoutDays {
+		return Invalid("idle_timeout_days", "must be null or a whole number of days from 1 to %d", MaxIdleTimeoutDays)
+	}
+	return nil
+}
+
+// The years that every store and JSON encoder can represent.
+const minYear, maxYear = 1970, 9999
+
+func (t *Token) validateTimes() error {
+	for field, at := range map[string]time.Time{"expires_at": t.ExpiresAt, "not_before": t.NotBefore} {
+		if !at.IsZero() && (at.Year() < minYear || at.Year() > maxYear) {
+			return Invalid(field, "must lie between the years %d and %d", minYear, maxYear)
+		}
+	}
+	if !t.ExpiresAt.IsZero() && !t.NotBefore.IsZero() && !t.NotBefore.Before(t.ExpiresAt) {
+		return Invalid("not_before", "must be earlier than expires_at")
+	}
+	return nil
+}
+
+func (t *Token) validateNetworks() error {
+	if len(t.AllowedNetworks) > MaxNetworks {
+		return Invalid("allowed_networks", "must hold at most %d networks", MaxNetworks)
+	}
+	for i, network := range t.AllowedNetworks {
+		if !network.IsValid() {
+			return Invalid(fmt.Sprintf("allowed_networks[%d]", i), "must be an address or a network like 203.0.113.0/24")
+		}
+	}
+	return nil
+}
+
+func (t *Token) validateTags() error {
+	if len(t.Tags) > MaxTags {
+		return Invalid("tags", "must hold at most %d tags", MaxTags)
+	}
+	for i, tag := range t.Tags {
+		if err := validateText(fmt.Sprintf("tags[%d]", i), tag, 1, MaxTagLength); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Token) validateMetadata() error {
+	if t.Metadata == nil {
+		return nil
+	}
+	text, err := json.Marshal(t.Metadata)
+	if err != nil {
+		return Invalid("metadata", "must be a JSON object")
+	}
+	if len(text) > MaxMetadataSize {
+		return Invalid("metadata", "must be at most %d bytes of JSON", MaxMetadataSize)
+	}
+	return nil
+}
+
+// validateText checks the length of text in characters and that it is printable UTF-8 on its own terms: control
+// characters other than line breaks and tabs would corrupt logs and terminals.
+func validateText(field, text string, least, most int) error {
+	length := utf8.RuneCountInString(text)
+	switch {
+	case !utf8.ValidString(text):
+		return Invalid(field, "must be valid UTF-8")
+	case length < least || length > most:
+		return Invalid(field, "must have %d to %d characters", least, most)
+	case strings.ContainsFunc(text, isControl):
+		return Invalid(field, "must not hold control characters")
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return (r < ' ' && r != '\n' && r != '\t') || r == 0x7f }
+
+// ParseNetwork reads an address or a network in CIDR notation. Host bits are cleared, and addresses of IPv4 mapped
+// into IPv6 become IPv4, so that one network has one form.
+func ParseNetwork(field, text string) (netip.Prefix, error) {
+	refuse := func() (netip.Prefix, error) {
+		return netip.Prefix{}, Invalid(field, "must be an address or a network like 203.0.113.0/24 or 2001:db8::/32")
+	}
+	if !strings.Contains(text, "/") {
+		address, err := netip.ParseAddr(text)
+		if err != nil || address.Zone() != "" {
+			return refuse()
+		}
+		address = address.Unmap()
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		return refuse()
+	}
+	if network.Addr().Is4In6() {
+		if network.Bits() < 96 {
+			return refuse()
+		}
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
+	}
+	return network.Masked(), nil
+}
+
+// TokenSort is what a list of tokens is ordered by; ties go by id.
+type TokenSort string
+
+// The orders of a list of tokens.
+const (
+	SortCreated  TokenSort = "created_at"
+	SortUpdated  TokenSort = "updated_at"
+	SortLastUsed TokenSort = "last_used_at" // never used counts as longest ago
+	SortExpires  TokenSort = "expires_at"   // no expiry counts as the earliest
+	SortName     TokenSort = "name"         // by bytes
+)
+
+// TokenSorts lists the orders.
+func TokenSorts() []TokenSort {
+	return []TokenSort{SortCreated, SortUpdated, SortLastUsed, SortExpires, SortName}
+}
+
+// TokenFilter selects and orders tokens. The zero value of a field does not filter.
+type TokenFilter struct {
+	Owner         *Owner
+	Kind          Kind
+	Status        Status
+	Query         string    // part of the name, description or display prefix; ASCII letters match in either case
+	Tag           string    // exactly one of the tags
+	UnusedSince   time.Time // not used, created or enabled since
+	ExpiresBefore time.Time // expires before, or has expired
+	Now           time.Time // the moment that Status is judged at; set by Service
+
+	Sort  TokenSort    // default SortCreated
+	Desc  bool         // newest, latest or last first
+	After *TokenCursor // continue behind this token
+	Limit int          // at most this many; Service sets 1 to MaxPage
+}
+
+// TokenCursor is a place in one order of tokens: the sort key of the last token seen and its id.
+type TokenCursor struct {
+	Time time.Time // for every order but SortName
+	Name string    // for SortName
+	ID   TokenID
+}
+
+// CursorOf returns the place of t in the given order.
+func CursorOf(t *Token, sort TokenSort) TokenCursor {
+	cursor := TokenCursor{ID: t.ID}
+	switch sort {
+	case SortName:
+		cursor.Name = t.Name
+	case SortUpdated:
+		cursor.Time = t.UpdatedAt
+	case SortLastUsed:
+		cursor.Time = t.LastUsedAt
+	case SortExpires:
+		cursor.Time = t.ExpiresAt
+	default:
+		cursor.Time = t.CreatedAt
+	}
+	return cursor
+}
+
+// NewToken is what somebody who creates a token may say. The zero value creates the token that S2-06 describes.
+type NewToken struct {
+	Name             string // blank = generated
+	Description      string
+	Kind             Kind           // "" = KindPersonal
+	Owner            *Owner         // nil = whoever acts; only administrators may name somebody else
+	RateLimit        int64          // 0 = DefaultRateLimit
+	AllowedEndpoints []string       // empty = unrestricted
+	AllowedNetworks  []netip.Prefix // empty = unrestricted
+	Permissions      []string       // nil = the owner's rights
+	ExpiresAt        time.Time
+	NotBefore        time.Time
+	IdleTimeoutDays  *int // nil = the instance's default; 0 = never
+	Tags             []string
+	Metadata         map[string]any
+}
+
+// TokenUpdate changes a token: nil leaves a field as it is; a pointer to a zero value sets what creation without
+// the field gives (S2-23), except where a comment says otherwise.
+type TokenUpdate struct {
+	Name             *string
+	Description      *string
+	Active           *bool // false disables; true enables and restarts the idle clock of an inactive token
+	RateLimit        *int64
+	AllowedEndpoints *[]string
+	AllowedNetworks  *[]netip.Prefix
+	Permissions      *[]string
+	ExpiresAt        *time.Time
+	NotBefore        *time.Time
+	IdleTimeoutDays  *int // 0 = never
+	Tags             *[]string
+	Metadata         *map[string]any
+}
+
+// Clone returns a copy that shares nothing with t that either side may change.
+func (t *Token) Clone() *Token {
+	c := *t
+	c.AllowedEndpoints = slices.Clone(t.AllowedEndpoints)
+	c.AllowedNetworks = slices.Clone(t.AllowedNetworks)
+	c.Permissions = slices.Clone(t.Permissions)
+	c.Tags = slices.Clone(t.Tags)
+	return &c // Metadata is replaced whole, never changed in place
+}

@@ -1,0 +1,543 @@
+package latchward
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// IssuedToken is a token together with its secret, which nobody will ever be told again (S2-05).
+type IssuedToken struct {
+	Token    *Token
+	Secret   Secret
+	Warnings []string // sentences about what the caller may not have meant
+}
+
+// TokenPage is one page of a list of tokens.
+type TokenPage struct {
+	Tokens []*Token
+	Counts map[TokenID]TokenCounts
+	Next   *TokenCursor // nil at the end
+}
+
+// authorize is the one place that says who may see or change which token: administrators all of them, everybody else
+// their own. Somebody else's token does not exist.
+func authorize(p Principal, t *Token) error {
+	own := p.Type == PrincipalUser && t.Owner.Is(Owner{Type: OwnerUser, ID: p.ID})
+	if p.Administrator || own {
+		return nil
+	}
+	return noSuchToken(t.ID)
+}
+
+// authorizeGrant says who may hand out rights: only administrators give a token rights of its own, an owner who is
+// not the actor, or take a service token out of the limits it was given (C-09).
+func authorizeGrant(p Principal, t *Token) error {
+	switch {
+	case p.Administrator:
+		return nil
+	case t.Kind == KindService:
+		return &Error{Code: CodeForbidden, Field: "kind", Message: "Only administrators may create or change service tokens"}
+	case !t.Owner.Is(Owner{Type: OwnerUser, ID: p.ID}):
+		return &Error{Code: CodeForbidden, Field: "owner", Message: "Only administrators may create tokens for somebody else"}
+	}
+	return nil
+}
+
+func noSuchToken(TokenID) error { return &Error{Code: CodeNotFound, Message: "Token not found"} }
+
+// CreateToken issues a token. Errors: invalid, naming the field; forbidden, for rights that the actor may not give;
+// exhausted, when the actor creates too many.
+func (s *Service) CreateToken(ctx context.Context, n NewToken) (IssuedToken, error) {
+	p, err := actor(ctx)
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	issued, err := s.createToken(ctx, p, n)
+	switch code := ErrorCode(err); {
+	case err == nil:
+		s.counters.created.Add(1)
+	case code == CodeInternal || code == CodeUnavailable:
+		s.counters.createFailed.Add(1)
+	}
+	return issued, err
+}
+
+func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (IssuedToken, error) {
+	now := s.timestamp()
+	t, err := s.newToken(ctx, p, n, now)
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	if err := s.throttleCreation(ctx, p); err != nil {
+		return IssuedToken{}, err
+	}
+	secret, err := s.newSecret(t)
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	err = s.tx(ctx, func(tx Tx) error {
+		owner, err := tx.User(UserID(t.Owner.ID))
+		if ErrorCode(err) == CodeNotFound || err == nil && owner.Removed() {
+			return Invalid("owner", "there is no such user")
+		}
+		if err != nil {
+			return err
+		}
+		fresh := *t // f may run twice: an id given by the first run must not make the second an update
+		if err := tx.SaveToken(&fresh); err != nil {
+			return err
+		}
+		fresh.Owner.Name = owner.DisplayName()
+		*t = fresh
+		return s.audit(tx, p, ActionTokenCreate, t, nil, now)
+	})
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
+}
+
+func (s *Service) newToken(ctx context.Context, p Principal, n NewToken, now time.Time) (*Token, error) {
+	t := &Token{
+		Name: strings.TrimSpace(n.Name), Description: n.Description, Kind: orDefault(n.Kind, KindPersonal), Active: true,
+		RateLimit: orDefault(n.RateLimit, DefaultRateLimit), AllowedEndpoints: n.AllowedEndpoints,
+		AllowedNetworks: n.AllowedNetworks, Permissions: n.Permissions,
+		ExpiresAt: toMillisecond(n.ExpiresAt), NotBefore: toMillisecond(n.NotBefore), IdleTimeoutDays: s.idleDays,
+		Tags: n.Tags, Metadata: n.Metadata, CreatedAt: now, UpdatedAt: now,
+	}
+	if t.Name == "" {
+		t.Name = generatedName(now)
+	}
+	if n.IdleTimeoutDays != nil {
+		t.IdleTimeoutDays = *n.IdleTimeoutDays
+	}
+	if t.Kind == KindService && t.Permissions == nil {
+		t.Permissions = []string{}
+	}
+	owner, err := s.ownerFor(ctx, p, n.Owner)
+	if err != nil {
+		return nil, err
+	}
+	t.Owner = owner
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	return t, authorizeGrant(p, t)
+}
+
+func toMillisecond(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return at.UTC().Truncate(time.Millisecond)
+}
+
+func generatedName(now time.Time) string { return now.Format("Token 2006-01-02 15:04") }
+
+// ownerFor returns the owner a new token gets. The local administrator is nobody, so somebody must be named.
+func (s *Service) ownerFor(ctx context.Context, p Principal, wanted *Owner) (Owner, error) {
+	switch {
+	case wanted != nil:
+		return Owner{Type: wanted.Type, ID: wanted.ID}, nil
+	case p.Type == PrincipalUser:
+		return Owner{Type: OwnerUser, ID: p.ID}, nil
+	}
+	users, err := s.store.Users(ctx, UserFilter{Limit: MaxPage})
+	if err != nil {
+		return Owner{}, err
+	}
+	for _, u := range users {
+		if u.Administrator && u.Active {
+			return Owner{Type: OwnerUser, ID: int64(u.ID)}, nil
+		}
+	}
+	return Owner{}, Invalid("owner", "name the user who will own the token; there is no administrator to own it")
+}
+
+func (s *Service) throttleCreation(ctx context.Context, p Principal) error {
+	if p.Type != PrincipalUser {
+		return nil
+	}
+	budget := []Budget{{Key: BudgetKey{Kind: BudgetOwner, ID: p.ID}, Limits: []Limit{s.creation}}}
+	state, _, err := s.creations.Take(ctx, s.instant(s.now()), 1, budget)
+	if err != nil {
+		return err
+	}
+	if !state.Admitted {
+		return Errorf(CodeExhausted, "At most %d tokens a minute may be created", s.creation.N)
+	}
+	return nil
+}
+
+// newSecret gives t a new current secret and returns its text.
+func (s *Service) newSecret(t *Token) (Secret, error) {
+	secret, credential, err := NewSecret(s.random, s.prefix, s.keys.Load())
+	if err != nil {
+		return Secret{}, &Error{Code: CodeUnavailable, Message: "No secret could be generated.", Err: err}
+	}
+	t.Secret, t.Prefix = credential, TokenPrefix(s.prefix, credential.KeyID)
+	return secret, nil
+}
+
+func warnings(t *Token, now time.Time) []string {
+	var texts []string
+	if t.Expired(now) {
+		texts = append(texts, "expires_at is in the past: the token is expired already")
+	}
+	return texts
+}
+
+// Token returns one token.
+func (s *Service) Token(ctx context.Context, id TokenID) (*Token, error) {
+	p, err := actor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.FlushUsage(ctx); err != nil {
+		return nil, err
+	}
+	t, err := s.store.Token(ctx, id)
+	if ErrorCode(err) == CodeNotFound {
+		return nil, noSuchToken(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, authorize(p, t)
+}
+
+// Tokens returns the tokens that the principal may see and that match, with their counters (S2-21). f.Limit is 1 to
+// MaxPage; 0 means MaxPage.
+func (s *Service) Tokens(ctx context.Context, f TokenFilter) (TokenPage, error) {
+	p, err := actor(ctx)
+	if err != nil {
+		return TokenPage{}, err
+	}
+	if f.Limit, err = pageLimit(f.Limit); err != nil {
+		return TokenPage{}, err
+	}
+	if err := s.restrict(p, &f); err != nil {
+		return TokenPage{}, err
+	}
+	if err := s.FlushUsage(ctx); err != nil {
+		return TokenPage{}, err
+	}
+	f.Limit++ // one more tells whether there is a next page
+	tokens, err := s.store.Tokens(ctx, f)
+	if err != nil {
+		return TokenPage{}, err
+	}
+	page := TokenPage{Tokens: tokens}
+	if len(tokens) == f.Limit {
+		page.Tokens = tokens[:f.Limit-1]
+		next := CursorOf(page.Tokens[len(page.Tokens)-1], f.Sort)
+		page.Next = &next
+	}
+	page.Counts, err = s.store.TokenCounts(ctx, idsOf(page.Tokens), f.Now)
+	return page, err
+}
+
+// restrict narrows f to what p may see and sets the moment at which statuses are judged.
+func (s *Service) restrict(p Principal, f *TokenFilter) error {
+	f.Now, f.Sort = s.timestamp(), orDefault(f.Sort, SortCreated)
+	if p.Administrator {
+		return nil
+	}
+	own := Owner{Type: OwnerUser, ID: p.ID}
+	if f.Owner != nil && !f.Owner.Is(own) {
+		return &Error{Code: CodeForbidden, Field: "owner", Message: "Only administrators may list other people's tokens"}
+	}
+	f.Owner = &own
+	return nil
+}
+
+func idsOf(tokens []*Token) []TokenID {
+	ids := make([]TokenID, len(tokens))
+	for i, t := range tokens {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
+// UpdateToken changes what u names and leaves the rest (S2-23). The change holds for the next request.
+func (s *Service) UpdateToken(ctx context.Context, id TokenID, u TokenUpdate) (IssuedToken, error) {
+	var now time.Time
+	t, err := s.changeToken(ctx, id, func(p Principal, t *Token, at time.Time) (string, error) {
+		now = at
+		action := u.apply(t, at)
+		if err := t.Validate(); err != nil {
+			return "", err
+		}
+		return action, authorizeGrant(p, t)
+	})
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	return IssuedToken{Token: t, Warnings: warnings(t, now)}, nil
+}
+
+// apply changes t and returns the action that names the change best.
+func (u *TokenUpdate) apply(t *Token, now time.Time) string {
+	set(&t.Description, u.Description)
+	set(&t.AllowedEndpoints, u.AllowedEndpoints)
+	set(&t.AllowedNetworks, u.AllowedNetworks)
+	set(&t.Permissions, u.Permissions)
+	set(&t.IdleTimeoutDays, u.IdleTimeoutDays)
+	set(&t.Tags, u.Tags)
+	set(&t.Metadata, u.Metadata)
+	if u.Name != nil {
+		t.Name = orDefault(strings.TrimSpace(*u.Name), generatedName(now))
+	}
+	if u.RateLimit != nil {
+		t.RateLimit = orDefault(*u.RateLimit, DefaultRateLimit)
+	}
+	if u.ExpiresAt != nil {
+		t.ExpiresAt = toMillisecond(*u.ExpiresAt)
+	}
+	if u.NotBefore != nil {
+		t.NotBefore = toMillisecond(*u.NotBefore)
+	}
+	return u.applyActive(t, now)
+}
+
+func (u *TokenUpdate) applyActive(t *Token, now time.Time) string {
+	switch {
+	case u.Active == nil:
+		return ActionTokenUpdate
+	case *u.Active && t.Inactive(now) != "":
+		t.Active, t.InactiveReason, t.EnabledAt = true, "", now
+		return ActionTokenEnable
+	case !*u.Active && t.Active:
+		t.Active, t.InactiveReason = false, InactiveManual
+		return ActionTokenDisable
+	}
+	return ActionTokenUpdate
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// RotateToken gives the token a new secret; the old one is refused from now on (S5-02). Name, grants, expiry, id and
+// statistics stay.
+func (s *Service) RotateToken(ctx context.Context, id TokenID) (IssuedToken, error) {
+	var secret Secret
+	p, err := actor(ctx)
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	now := s.timestamp()
+	t, err := s.change(ctx, p, id, now, func(tx Tx, t *Token) (string, error) {
+		old := t.Secret
+		var err error
+		if secret, err = s.newSecret(t); err != nil {
+			return "", err
+		}
+		if err := authorizeGrant(p, t); err != nil {
+			return "", err
+		}
+		return ActionTokenRotate, tx.RetireSecret(t.ID, RetiringSecret{Credential: old, EndsAt: now})
+	})
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
+}
+
+// RevokeToken ends the token for good; it stays listed with date and reason. Revoking it again changes nothing
+// and succeeds. The next request with any of its secrets is refused.
+func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (*Token, error) {
+	if err := validateText("reason", reason, 0, MaxReasonLength); err != nil {
+		return nil, err
+	}
+	p, err := actor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := s.timestamp()
+	var revoked *Token
+	err = s.tx(ctx, func(tx Tx) error {
+		t, err := loadFor(tx, p, id)
+		if err != nil {
+			return err
+		}
+		revoked = t
+		if t.Revoked() {
+			return nil
+		}
+		return s.revoke(tx, p, t, reason, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.counters.revoked.Add(1)
+	return revoked, nil
+}
+
+func (s *Service) revoke(tx Tx, p Principal, t *Token, reason string, now time.Time) error {
+	before := auditFacts(t)
+	t.RevokedAt, t.RevokeReason, t.UpdatedAt = now, reason, now
+	if err := tx.SaveToken(t); err != nil {
+		return err
+	}
+	return s.audit(tx, p, ActionTokenRevoke, t, before, now)
+}
+
+// DeleteToken removes the token; rollups and audit entries stay with its id and name.
+func (s *Service) DeleteToken(ctx context.Context, id TokenID) error {
+	p, err := actor(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.timestamp()
+	return s.tx(ctx, func(tx Tx) error {
+		t, err := loadFor(tx, p, id)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteToken(id); err != nil {
+			return err
+		}
+		return tx.AppendAudit(&AuditEntry{
+			At: now, Actor: p, Action: ActionTokenDelete,
+			TargetType: "token", TargetID: int64(id), TargetName: t.Name, Before: auditFacts(t),
+		})
+	})
+}
+
+func loadFor(tx Tx, p Principal, id TokenID) (*Token, error) {
+	t, err := tx.Token(id)
+	if ErrorCode(err) == CodeNotFound {
+		return nil, noSuchToken(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, authorize(p, t)
+}
+
+// changeToken loads a token, lets edit change it, and saves it with an audit entry; edit names the action.
+func (s *Service) changeToken(
+	ctx context.Context, id TokenID, edit func(p Principal, t *Token, now time.Time) (string, error),
+) (*Token, error) {
+	p, err := actor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := s.timestamp()
+	return s.change(ctx, p, id, now, func(_ Tx, t *Token) (string, error) { return edit(p, t, now) })
+}
+
+func (s *Service) change(
+	ctx context.Context, p Principal, id TokenID, now time.Time, edit func(tx Tx, t *Token) (string, error),
+) (*Token, error) {
+	var changed *Token
+	err := s.tx(ctx, func(tx Tx) error {
+		t, err := loadFor(tx, p, id)
+		if err != nil {
+			return err
+		}
+		if t.Revoked() {
+			return &Error{Code: CodeConflict, Message: "The token is revoked; a revoked token cannot be changed, only deleted"}
+		}
+		before := auditFacts(t)
+		action, err := edit(tx, t)
+		if err != nil {
+			return err
+		}
+		t.UpdatedAt = now
+		if err := tx.SaveToken(t); err != nil {
+			return err
+		}
+		changed = t
+		return s.audit(tx, p, action, t, before, now)
+	})
+	return changed, err
+}
+
+// SweepIdle records as inactive every token whose idle timeout has run out, so that lists and stores say what
+// verification already decides (S3-04).
+func (s *Service) SweepIdle(ctx context.Context) error {
+	if err := s.FlushUsage(ctx); err != nil {
+		return err
+	}
+	for {
+		ids, err := s.store.IdleTokens(ctx, s.timestamp(), sweepBatch)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := s.deactivateIdle(ctx, id); err != nil {
+				return fmt.Errorf("deactivating idle token %d: %w", id, err)
+			}
+		}
+		if len(ids) < sweepBatch {
+			return nil
+		}
+	}
+}
+
+const sweepBatch = 100
+
+func (s *Service) deactivateIdle(ctx context.Context, id TokenID) error {
+	now := s.timestamp()
+	system := Principal{Type: PrincipalSystem, Name: "idle sweep", Administrator: true}
+	return s.tx(ctx, func(tx Tx) error {
+		t, err := tx.Token(id)
+		if ErrorCode(err) == CodeNotFound {
+			return nil
+		}
+		if err != nil || t.Revoked() || !t.Active || !t.Idle(now) {
+			return err
+		}
+		before := auditFacts(t)
+		t.Active, t.InactiveReason, t.UpdatedAt = false, InactiveIdle, now
+		if err := tx.SaveToken(t); err != nil {
+			return err
+		}
+		return s.audit(tx, system, ActionTokenIdle, t, before, now)
+	})
+}
+
+func (s *Service) audit(tx Tx, p Principal, action string, t *Token, before map[string]any, now time.Time) error {
+	entry := &AuditEntry{
+		At: now, Actor: p, Action: action, TargetType: "token", TargetID: int64(t.ID), TargetName: t.Name,
+		After: auditFacts(t),
+	}
+	if before != nil {
+		entry.Before, entry.After = changes(before, entry.After)
+	}
+	return tx.AppendAudit(entry)
+}
+
+// auditFacts are the members of a token that the audit log tells about. The display prefix stands for the secret.
+func auditFacts(t *Token) map[string]any {
+	return map[string]any{
+		"name": t.Name, "description": t.Description, "kind": string(t.Kind), "owner": t.Owner.String(),
+		"active": t.Active, "inactive_reason": string(t.InactiveReason), "rate_limit": t.RateLimit,
+		"allowed_endpoints": t.AllowedEndpoints, "allowed_networks": networkTexts(t.AllowedNetworks),
+		"permissions": t.Permissions, "expires_at": auditTime(t.ExpiresAt), "not_before": auditTime(t.NotBefore),
+		"idle_timeout_days": t.IdleTimeoutDays, "tags": t.Tags, "metadata": t.Metadata, "token_prefix": t.Prefix,
+		"revoked_at": auditTime(t.RevokedAt), "revoke_reason": t.RevokeReason,
+	}
+}
+
+func networkTexts(networks []netip.Prefix) []string {
+	texts := make([]string, len(networks))
+	for i, network := range networks {
+		texts[i] = network.String()
+	}
+	return texts
+}
+
+func auditTime(at time.Time) any {
+	if at.IsZero() {
+		return nil
+	}
+	return at.Format(time.RFC3339Nano)
+}

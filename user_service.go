@@ -1,0 +1,335 @@
+package latchward
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+)
+
+func noSuchUser() error { return &Error{Code: CodeNotFound, Message: "User not found"} }
+
+// CreateUser adds a user. Only administrators may. Errors: invalid, naming the field; conflict, for an e-mail or
+// external id that somebody has. Creating a user with the external id of a removed person lets that person back in,
+// as somebody new.
+func (s *Service) CreateUser(ctx context.Context, n NewUser) (*User, error) {
+	p, err := administrator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.createUser(ctx, p, n)
+}
+
+func (s *Service) createUser(ctx context.Context, p Principal, n NewUser) (*User, error) {
+	now := s.timestamp()
+	user := User{
+		ExternalID: strings.TrimSpace(n.ExternalID), Email: strings.TrimSpace(n.Email), Name: strings.TrimSpace(n.Name),
+		Administrator: n.Administrator, Active: true, CreatedAt: now, UpdatedAt: now,
+	}
+	if user.ExternalID == "" && user.Email == "" && user.Name == "" {
+		return nil, Invalid("email", "give an e-mail, a name or an external id")
+	}
+	if err := user.Validate(); err != nil {
+		return nil, err
+	}
+	created := &User{}
+	err := s.tx(ctx, func(tx Tx) error {
+		*created = user
+		if err := readmit(tx, user.ExternalID); err != nil {
+			return err
+		}
+		if err := tx.SaveUser(created); err != nil {
+			return err
+		}
+		return s.auditUser(tx, p, ActionUserCreate, created, nil, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
+}
+
+// readmit forgets that the person with this external id was removed.
+func readmit(tx Tx, externalID string) error {
+	if externalID == "" {
+		return nil
+	}
+	tombstone, err := tx.UserByExternalID(removedExternalID(externalID))
+	if ErrorCode(err) == CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	tombstone.ExternalID = ""
+	return tx.SaveUser(tombstone)
+}
+
+// User returns one user. Everybody may see themselves, administrators everybody.
+func (s *Service) User(ctx context.Context, id UserID) (*User, error) {
+	p, err := actor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !p.Administrator && (p.Type != PrincipalUser || p.ID != int64(id)) {
+		return nil, noSuchUser()
+	}
+	u, err := s.store.User(ctx, id)
+	if ErrorCode(err) == CodeNotFound {
+		return nil, noSuchUser()
+	}
+	return u, err
+}
+
+// UserByEmail returns the user with that e-mail. Only administrators may ask.
+func (s *Service) UserByEmail(ctx context.Context, email string) (*User, error) {
+	if _, err := administrator(ctx); err != nil {
+		return nil, err
+	}
+	u, err := s.store.UserByEmail(ctx, email)
+	if ErrorCode(err) == CodeNotFound {
+		return nil, noSuchUser()
+	}
+	return u, err
+}
+
+// Users returns the users that match. Only administrators may ask.
+func (s *Service) Users(ctx context.Context, f UserFilter) ([]*User, error) {
+	_, err := administrator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if f.Limit, err = pageLimit(f.Limit); err != nil {
+		return nil, err
+	}
+	return s.store.Users(ctx, f)
+}
+
+// UpdateUser changes what u names. Only administrators may. Disabling a user disables all their tokens from the next
+// request on; enabling brings back those that were not revoked (S3-07).
+func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*User, error) {
+	return s.changeUser(ctx, id, func(_ Tx, _ Principal, user *User, _ time.Time) (string, error) {
+		if u.ExternalID != nil {
+			user.ExternalID = strings.TrimSpace(*u.ExternalID)
+		}
+		if u.Email != nil {
+			user.Email = strings.TrimSpace(*u.Email)
+		}
+		if u.Name != nil {
+			user.Name = strings.TrimSpace(*u.Name)
+		}
+		set(&user.Administrator, u.Administrator)
+		action := ActionUserUpdate
+		if u.Active != nil && *u.Active != user.Active {
+			user.Active = *u.Active
+			action = map[bool]string{true: ActionUserEnable, false: ActionUserDisable}[user.Active]
+		}
+		return action, user.Validate()
+	})
+}
+
+// RemoveUser revokes all of a user's tokens and leaves a tombstone without personal data. Only administrators
+// may. The person's sign-ins are refused until an administrator creates them again.
+func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
+	_, err := s.changeUser(ctx, id, func(tx Tx, p Principal, user *User, now time.Time) (string, error) {
+		tokens, err := tx.TokensOf(Owner{Type: OwnerUser, ID: int64(id)})
+		if err != nil {
+			return "", err
+		}
+		for _, t := range tokens {
+			if err := s.revoke(tx, p, t, "owner removed", now); err != nil {
+				return "", err
+			}
+		}
+		user.Name, user.Email, user.Administrator, user.Active, user.RemovedAt = "", "", false, false, now
+		if user.ExternalID != "" {
+			user.ExternalID = removedExternalID(user.ExternalID)
+		}
+		return ActionUserRemove, nil
+	})
+	return err
+}
+
+func (s *Service) changeUser(
+	ctx context.Context, id UserID, edit func(tx Tx, p Principal, user *User, now time.Time) (string, error),
+) (*User, error) {
+	p, err := administrator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := s.timestamp()
+	var changed *User
+	err = s.tx(ctx, func(tx Tx) error {
+		user, err := tx.User(id)
+		if ErrorCode(err) == CodeNotFound || err == nil && user.Removed() {
+			return noSuchUser()
+		}
+		if err != nil {
+			return err
+		}
+		before := userFacts(user)
+		action, err := edit(tx, p, user, now)
+		if err != nil {
+			return err
+		}
+		user.UpdatedAt, changed = now, user
+		if err := tx.SaveUser(user); err != nil {
+			return err
+		}
+		return s.auditUser(tx, p, action, user, before, now)
+	})
+	return changed, err
+}
+
+func (s *Service) auditUser(tx Tx, p Principal, action string, u *User, before map[string]any, now time.Time) error {
+	entry := &AuditEntry{
+		At: now, Actor: p, Action: action, TargetType: "user", TargetID: int64(u.ID), TargetName: u.DisplayName(),
+		After: userFacts(u),
+	}
+	if action == ActionUserRemove {
+		// What the removal erased must not live on in the log.
+		before, entry.After = nil, map[string]any{"removed": true}
+	}
+	if before != nil {
+		entry.Before, entry.After = changes(before, entry.After)
+	}
+	return tx.AppendAudit(entry)
+}
+
+func userFacts(u *User) map[string]any {
+	return map[string]any{
+		"external_id": u.ExternalID, "email": u.Email, "name": u.Name, "administrator": u.Administrator, "active": u.Active,
+	}
+}
+
+// AuditEntries returns audit entries, newest first. Only administrators may ask.
+func (s *Service) AuditEntries(ctx context.Context, f AuditFilter) ([]*AuditEntry, error) {
+	_, err := administrator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if f.Limit, err = pageLimit(f.Limit); err != nil {
+		return nil, err
+	}
+	return s.store.AuditEntries(ctx, f)
+}
+
+// SignIn returns the principal for a person whom an identity provider vouches for. A person seen for the first time
+// becomes an ordinary user if create says so. Everybody else who may not act is an Error of code unauthenticated:
+// unknown, deactivated or removed.
+func (s *Service) SignIn(ctx context.Context, id Identity, create bool) (Principal, error) {
+	if id.ExternalID == "" || len(id.ExternalID) > MaxExternalIDLength || strings.HasPrefix(id.ExternalID, removedMark) {
+		return Principal{}, refuseSignIn("the identity has no usable subject")
+	}
+	for range 2 { // once more when what was remembered about the external id is out of date
+		cell, err := s.subject(ctx, id, create)
+		if err != nil {
+			return Principal{}, err
+		}
+		known, err := s.cache.cellFacts(ctx, cell)
+		if err != nil {
+			return Principal{}, err
+		}
+		if known.ExternalID == id.ExternalID {
+			return principalOf(cell.owner, known, id)
+		}
+		s.subjects.forget(id.ExternalID)
+	}
+	return Principal{}, refuseSignIn("the user's external id has changed")
+}
+
+func principalOf(owner Owner, known *OwnerFacts, id Identity) (Principal, error) {
+	if !known.Active {
+		return Principal{}, refuseSignIn("the user is deactivated")
+	}
+	return Principal{
+		Type: PrincipalUser, ID: owner.ID, Name: known.Name, Administrator: known.Administrator || id.Administrator,
+	}, nil
+}
+
+func refuseSignIn(why string) error {
+	return &Error{Code: CodeUnauthenticated, Message: "Sign-in refused: " + why}
+}
+
+// subjects remembers which user an external id belongs to, so that a JWT on every request costs no read. What the
+// user may do is asked of the owner's cell each time.
+type subjects struct {
+	mu    sync.RWMutex
+	known map[string]Owner
+}
+
+const maxSubjects = 100_000
+
+func (m *subjects) get(externalID string) (Owner, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	owner, ok := m.known[externalID]
+	return owner, ok
+}
+
+func (m *subjects) put(externalID string, owner Owner) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil || len(m.known) >= maxSubjects {
+		m.known = map[string]Owner{}
+	}
+	m.known[strings.Clone(externalID)] = owner
+}
+
+func (m *subjects) forget(externalID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.known, externalID)
+}
+
+func (s *Service) subject(ctx context.Context, id Identity, create bool) (*ownerCell, error) {
+	if owner, ok := s.subjects.get(id.ExternalID); ok {
+		return s.cache.ownerCell(owner), nil
+	}
+	user, err := s.findOrCreate(ctx, id, create)
+	if err != nil {
+		return nil, err
+	}
+	owner := Owner{Type: OwnerUser, ID: int64(user.ID)}
+	s.subjects.put(id.ExternalID, owner)
+	return s.cache.ownerCell(owner), nil
+}
+
+func (s *Service) findOrCreate(ctx context.Context, id Identity, create bool) (*User, error) {
+	user, err := s.store.UserByExternalID(ctx, id.ExternalID)
+	if err == nil || ErrorCode(err) != CodeNotFound {
+		return user, err
+	}
+	if _, err := s.store.UserByExternalID(ctx, removedExternalID(id.ExternalID)); ErrorCode(err) != CodeNotFound {
+		if err != nil {
+			return nil, err
+		}
+		return nil, refuseSignIn("the user was removed; an administrator must create them again")
+	}
+	if !create {
+		return nil, refuseSignIn("there is no such user, and unknown people are not created")
+	}
+	system := Principal{Type: PrincipalSystem, Name: "first sign-in", Administrator: true}
+	// An e-mail that the provider names is nobody's proof of owning an account here: on a conflict the new user goes
+	// without, and accounts are never joined by it.
+	for _, email := range []string{id.Email, ""} {
+		n := NewUser{ExternalID: id.ExternalID, Email: email, Name: truncate(id.Name, MaxNameLength)}
+		user, err = s.createUser(ctx, system, n)
+		if code := ErrorCode(err); code != CodeConflict && code != CodeInvalid {
+			return user, err
+		}
+	}
+	// Lost a race against another first sign-in of the same person.
+	return s.store.UserByExternalID(ctx, id.ExternalID)
+}
+
+// truncate cuts text to at most n characters, never inside one.
+func truncate(text string, n int) string {
+	for i := range text {
+		if n == 0 {
+			return text[:i]
+		}
+		n--
+	}
+	return text
+}

@@ -1,0 +1,117 @@
+package latchward
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Verify implements [Verifier]. It reads the clock once, touches the store only for a token it does not remember, and
+// allocates nothing for one it does.
+func (s *Service) Verify(ctx context.Context, r VerifyRequest) (Verdict, error) {
+	v := Verdict{At: s.now()}
+	err := s.verify(ctx, &r, &v)
+	if err != nil {
+		v.Reason = ""
+		s.counters.undecided.Add(1)
+		return v, err
+	}
+	s.counters.verdict(v.Reason)
+	return v, nil
+}
+
+func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) error {
+	if !wellFormed(r) {
+		v.Reason = ReasonBadRequest
+		return nil
+	}
+	if r.Secret.IsZero() {
+		v.Reason = ReasonMissing
+		return nil
+	}
+	presented, err := ParseSecret(r.Secret, s.prefix, s.keys.Load())
+	if err != nil {
+		v.Reason = ReasonMalformed
+		return nil
+	}
+	f, err := s.cache.get(ctx, presented.KeyID, v.At)
+	if err != nil {
+		return notFoundIsVerdict(err, v)
+	}
+	owner, err := s.cache.ownerFacts(ctx, f)
+	if err != nil {
+		return err
+	}
+	v.Reason = decide(f, owner, presented, r, v.At)
+	if v.Reason == ReasonNotFound {
+		return nil
+	}
+	v.Token, v.Secret, v.Subject = f.token, presented.KeyID, subjectOf(f.token, owner)
+	if v.Reason == ReasonAllowed {
+		return s.take(ctx, f, r, v)
+	}
+	return nil
+}
+
+// wellFormed refuses what two readers could understand differently. Canonical input costs no allocation.
+func wellFormed(r *VerifyRequest) bool {
+	if r.Path != "" {
+		path, err := CanonicalPath(r.Path)
+		if err != nil {
+			return false
+		}
+		r.Path = path
+	}
+	if r.Method != "" {
+		method, err := CanonicalMethod(r.Method)
+		if err != nil {
+			return false
+		}
+		r.Method = method
+	}
+	return true
+}
+
+func notFoundIsVerdict(err error, v *Verdict) error {
+	if ErrorCode(err) == CodeNotFound {
+		v.Reason = ReasonNotFound
+		return nil
+	}
+	return err
+}
+
+func subjectOf(t *Token, owner *OwnerFacts) Subject {
+	if t.Kind == KindService {
+		return Subject{Type: SubjectToken, ID: int64(t.ID), Name: t.Name}
+	}
+	return Subject{Type: SubjectUser, ID: t.Owner.ID, Name: owner.Name}
+}
+
+// take books the request's cost, all or nothing, and is the last step: refusals before it cost nothing (S2-11).
+func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdict) error {
+	cost := r.Cost
+	if cost == 0 {
+		cost = 1
+	}
+	now := s.instant(v.At)
+	state, _, err := s.limiter.Take(ctx, now, cost, f.budgets)
+	if err != nil {
+		var known *Error
+		if errors.As(err, &known) {
+			return err
+		}
+		return &Error{Code: CodeUnavailable, Message: "The rate limiter did not answer.", Err: err}
+	}
+	limit := f.budgets[state.Budget].Limits[state.Limit]
+	v.Limit = LimitStatus{
+		Name: limit.Name, Limit: limit.N, Window: limit.Window, Remaining: state.Remaining, Current: state.Used,
+		Reset: v.At.Add(time.Duration(state.Reset - now)),
+	}
+	if !state.Admitted {
+		v.Limit.Current = state.Used + cost
+		v.Reason = ReasonRateLimited
+		return nil
+	}
+	f.used(v.At)
+	return nil
+}
