@@ -53,6 +53,8 @@ func TestCanonicalPath(t *testing.T) {
 		"/5%25%20":                "/5%25%20",
 		"/5%25g1":                 "/5%25g1",
 		"/5%251g":                 "/5%251g",
+		"/a%20ab":                 "/a%20ab", // digits after another escape
+		"/a%3fde/f":               "/a%3Fde/f",
 	}
 	for raw, want := range tests {
 		for _, spelling := range []string{raw, want} {
@@ -77,7 +79,8 @@ func TestCanonicalPathRefuses(t *testing.T) {
 		{". or .. segment", []string{"/.", "/..", "/./", "/../", "/./products/1", "/a/.", "/a/./b", "/a/..", "/a/../b",
 			"/%2e", "/%2E/", "/%2e%2e", "/%2E%2e/admin", "/.%2e/admin", "/%2E./admin", "/user/%2e%2e/admin", "/é/.."}},
 		{"malformed escape", []string{"/%", "/a%", "/a%2", "/a%%", "/a%zz", "/a%2g", "/a%g2", "/a%u0031", "/%%34%31",
-			"/%%2531", "/% 1", "/a%/b", "/a%2/b", "/a%-1", "/a%1-", "/%:0", "/%0:", "/%@0", "/%0@", "/%G0", "/%`0", "/%0`"}},
+			"/%%2531", "/% 1", "/a%/b", "/a%2/b", "/a%-1", "/a%1-", "/%:0", "/%0:", "/%@0", "/%0@",
+			"/%G0", "/%`0", "/%0`"}},
 		{"escaped twice", []string{"/a%2531", "/a%252e%252e/b", "/a%252F", "/a%252f", "/%25%33%31", "/a%25%331",
 			"/%253%31", "/%25fF", "/%25Ff", "/%2500", "/%25%2531"}},
 		{"not UTF-8", []string{"/\xff", "/%FF", "/%C3", "/%C3/", "/%C3a", "/%A9", "/\xa9", "/\xc3", "/%C3%20", "/%80",
@@ -181,12 +184,13 @@ func TestEndpointMessages(t *testing.T) {
 		call(latchward.ValidateBase("api")): "invalid: base: base does not start with /; send an absolute path",
 		call(latchward.CanonicalMethod("get")): "invalid: method: method is unknown; " +
 			"send GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE or CONNECT",
-		call(latchward.ParsePattern("/a b")): "invalid: pattern: pattern has a space but no list of different methods " +
-			"before it; write it like GET,POST /orders, " +
+		call(latchward.ParsePattern("/a b")): "invalid: pattern: pattern has a space but no list of different " +
+			"methods before it; write it like GET,POST /orders, " +
 			"with methods from GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE or CONNECT",
 		call(latchward.ParsePattern("/a%")): "invalid: pattern: path of the pattern has a malformed escape; " +
 			"write a literal percent sign as %25",
-		call(latchward.ParsePattern("/%61")): "invalid: pattern: path of the pattern is not in canonical form; write it as /a",
+		call(latchward.ParsePattern("/%61")): "invalid: pattern: path of the pattern is not in canonical form; " +
+			"write it as /a",
 		call(latchward.ParsePattern("/a*b")): "invalid: pattern: pattern has a misplaced *; " +
 			"make it a whole segment, the last character, or ** as the last segment",
 	} {
