@@ -1,0 +1,51 @@
+# Latchward. The two commands that matter: make demo, make test.
+GO ?= go
+
+.PHONY: help demo build test race plain lint fuzz bench soak api clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+demo: build ## Start a sample API behind Latchward, with tokens to try.
+	./bin/latchward demo
+
+build: need-go ## Build bin/latchward.
+	$(GO) build -trimpath -o bin/latchward ./cmd/latchward
+
+test: need-go need-cc lint race plain ## Run the whole suite: lint, one pass with -race, one without for allocation budgets.
+	@echo "All tests passed."
+
+race: need-go need-cc
+	$(GO) test -race -tags servers -timeout 20m ./...
+
+plain: need-go
+	$(GO) test -tags servers -timeout 20m ./...
+
+lint: need-go
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet -tags servers ./...
+	$(GO) mod verify
+
+fuzz: need-go ## Fuzz every parser of outside input for FUZZTIME each (default 30s).
+	./scripts/fuzz $(or $(FUZZTIME),30s)
+
+bench: need-go ## Measure what docs/benchmarks.md shows.
+	./scripts/bench
+
+soak: need-go need-cc ## Run the suite at full scale; takes hours.
+	LATCHWARD_SCALE=full $(GO) test -race -tags servers -timeout 12h ./...
+	LATCHWARD_SCALE=full $(GO) test -tags servers -timeout 12h ./...
+
+api: need-go ## Write docs/api.txt anew after a wanted change of the public surface.
+	$(GO) test -run TestAPI -update-api .
+
+clean: ## Remove what builds made.
+	rm -rf bin dist
+
+.PHONY: need-go need-cc
+need-go:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ and try again."; exit 1; }
+
+# The race detector needs a C compiler.
+need-cc:
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || ./scripts/install-cc
