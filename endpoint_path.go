@@ -209,7 +209,7 @@ func judgeRune(s string) (int, pathFault) {
 	}
 	r, size := utf8.DecodeRune(encoded[:n])
 	switch {
-	case r == utf8.RuneError && size == 1:
+	case size == 1: // no character: those outside ASCII have two bytes or more
 		return 0, faultUTF8
 	case r < 0xa0: // C1, U+0080 to U+009F
 		return 0, faultControl

@@ -40,6 +40,7 @@ func TestCanonicalPath(t *testing.T) {
 		"/caf\xc3%a9":             "/caf%C3%A9", // one character, spelled half and half
 		"/caf%C3\xa9":             "/caf%C3%A9",
 		"/日本/🔑":                   "/%E6%97%A5%E6%9C%AC/%F0%9F%94%91",
+		"/À":                      "/%C3%80",
 		"/%C2%A0":                 "/%C2%A0", // the first one after the control characters of U+0080
 		"/%C2%a0":                 "/%C2%A0",
 		"/%EF%BF%BD":              "/%EF%BF%BD", // U+FFFD itself is a character like others
@@ -84,6 +85,7 @@ func TestCanonicalPathRefuses(t *testing.T) {
 		{"escaped twice", []string{"/a%2531", "/a%252e%252e/b", "/a%252F", "/a%252f", "/%25%33%31", "/a%25%331",
 			"/%253%31", "/%25fF", "/%25Ff", "/%2500", "/%25%2531"}},
 		{"not UTF-8", []string{"/\xff", "/%FF", "/%C3", "/%C3/", "/%C3a", "/%A9", "/\xa9", "/\xc3", "/%C3%20", "/%80",
+			"/\x80", "/%C3xA9", "/%C3/A9",
 			"/%C0%AE%C0%AE/", "/%c0%af", "/%E0%80%AF", "/%F0%80%80%AF", "/%ED%A0%80", "/%ED%BF%BF", "/%F4%90%80%80",
 			"/%F8%88%80%80%80", "/%C3%A9%A9", "/%E6%97", "/%F0%9F%94", "/%F0%9F%94/%91", "/%FE", "/\xc0\xae"}},
 		{"control character", []string{"/%00", "/a\x00b", "/a%0d%0aX:%201", "/a\r\nb", "/%0A", "/\t", "/%1f", "/\x1f",
