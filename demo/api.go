@@ -1,0 +1,280 @@
+// Package demo holds what `latchward demo` shows: a sample store API to stand behind the gateway, the tokens that
+// Latchward's documents speak of, and a little traffic.
+package demo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bounds of the sample API.
+const (
+	maxBody    = 64 << 10 // bytes of a JSON body
+	maxRecords = 1_000    // orders, and readings, kept in memory
+	maxPage    = 100
+)
+
+// identityPrefix starts the name of every header by which a gateway tells an upstream who calls. An upstream knows it
+// from the documentation, not from this module.
+const identityPrefix = "X-Latchward-"
+
+// Order is what POST /api/orders takes and gives back.
+type Order struct {
+	ID        int       `json:"id"`
+	ProductID int       `json:"product_id"`
+	Quantity  int       `json:"quantity"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Reading is one measurement of a device, as POST /api/metrics takes it.
+type Reading struct {
+	Device string    `json:"device"`
+	Metric string    `json:"metric"`
+	Value  float64   `json:"value"`
+	At     time.Time `json:"at"` // zero = when it arrived
+}
+
+// api is the state of one sample API: fixed goods, and the latest orders and readings.
+type api struct {
+	stores     []Store
+	brands     []Brand
+	categories []Category
+	products   []Product
+
+	mu       sync.Mutex
+	ordered  int
+	orders   []Order
+	readings []Reading
+}
+
+// API returns a sample store API under /api: products, stores, brands, categories, orders, device metrics, uploads, a
+// stream of events, and whoami, which shows the identity headers that it was called with. It checks no credentials:
+// that is the job of whatever stands before it. It keeps its state in memory, each call of API its own.
+func API() http.Handler {
+	a := &api{
+		stores: sampleStores(), brands: sampleBrands(), categories: sampleCategories(), products: sampleProducts(),
+	}
+	mux := http.NewServeMux()
+	for pattern, handler := range a.routes() {
+		mux.HandleFunc(pattern, handler)
+	}
+	return mux
+}
+
+func (a *api) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /api/products":             a.listProducts,
+		"GET /api/products/{id}":        a.getProduct,
+		"GET /api/products/meta/brands": func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"brands": a.brands}) },
+		"GET /api/stores":               func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"stores": a.stores}) },
+		"GET /api/stores/{id}":          a.getStore,
+		"GET /api/stores/{id}/brands":   a.storeBrands,
+		"GET /api/categories": func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, map[string]any{"categories": a.categories})
+		},
+		"GET /api/orders":   a.listOrders,
+		"POST /api/orders":  a.addOrder,
+		"GET /api/metrics":  a.listReadings,
+		"POST /api/metrics": a.addReading,
+		"POST /api/uploads": upload,
+		"GET /api/events":   events,
+		"GET /api/whoami":   whoami,
+		"/":                 func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not found") },
+	}
+}
+
+func (a *api) listProducts(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	numbers := map[string]int{"store_id": 0, "brand_id": 0, "category_id": 0, "limit": 20, "offset": 0}
+	for name := range numbers {
+		text := query.Get(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			refuse(w, http.StatusBadRequest, name+" must be a whole number")
+			return
+		}
+		numbers[name] = n
+	}
+	is := func(name string, value int) bool { return numbers[name] == 0 || numbers[name] == value }
+	text := strings.ToLower(query.Get("q"))
+	found := slices.DeleteFunc(slices.Clone(a.products), func(p Product) bool {
+		return !is("store_id", p.StoreID) || !is("brand_id", p.BrandID) || !is("category_id", p.CategoryID) ||
+			!strings.Contains(strings.ToLower(p.Name), text)
+	})
+	limit, offset := min(numbers["limit"], maxPage), min(numbers["offset"], len(found))
+	reply(w, 200, map[string]any{
+		"products": found[offset:min(offset+limit, len(found))], "total": len(found), "limit": limit, "offset": offset,
+	})
+}
+
+func (a *api) getProduct(w http.ResponseWriter, r *http.Request) {
+	i := slices.IndexFunc(a.products, func(p Product) bool { return strconv.Itoa(p.ID) == r.PathValue("id") })
+	if i < 0 {
+		refuse(w, http.StatusNotFound, "Product not found")
+		return
+	}
+	reply(w, 200, map[string]any{"product": a.products[i]})
+}
+
+func (a *api) store(id string) (Store, bool) {
+	i := slices.IndexFunc(a.stores, func(s Store) bool { return strconv.Itoa(s.ID) == id })
+	if i < 0 {
+		return Store{}, false
+	}
+	return a.stores[i], true
+}
+
+func (a *api) getStore(w http.ResponseWriter, r *http.Request) {
+	store, ok := a.store(r.PathValue("id"))
+	if !ok {
+		refuse(w, http.StatusNotFound, "Store not found")
+		return
+	}
+	reply(w, 200, map[string]any{"store": store})
+}
+
+func (a *api) storeBrands(w http.ResponseWriter, r *http.Request) {
+	store, ok := a.store(r.PathValue("id"))
+	if !ok {
+		refuse(w, http.StatusNotFound, "Store not found")
+		return
+	}
+	brands := slices.DeleteFunc(slices.Clone(a.brands), func(b Brand) bool { return !slices.Contains(store.brands, b.ID) })
+	reply(w, 200, map[string]any{"brands": brands})
+}
+
+func (a *api) listOrders(w http.ResponseWriter, _ *http.Request) {
+	a.mu.Lock()
+	orders := append([]Order{}, a.orders...)
+	a.mu.Unlock()
+	reply(w, 200, map[string]any{"orders": orders})
+}
+
+func (a *api) addOrder(w http.ResponseWriter, r *http.Request) {
+	var order Order
+	if !read(w, r, &order) {
+		return
+	}
+	known := slices.ContainsFunc(a.products, func(p Product) bool { return p.ID == order.ProductID })
+	if !known || order.Quantity < 1 || order.Quantity > 1000 {
+		refuse(w, http.StatusBadRequest, "product_id must name a product, and quantity be from 1 to 1000")
+		return
+	}
+	a.mu.Lock()
+	a.ordered++
+	order.ID, order.CreatedAt = a.ordered, time.Now().UTC().Truncate(time.Millisecond)
+	a.orders = keepLatest(append(a.orders, order))
+	a.mu.Unlock()
+	reply(w, http.StatusCreated, map[string]any{"order": order})
+}
+
+func (a *api) listReadings(w http.ResponseWriter, _ *http.Request) {
+	a.mu.Lock()
+	readings := append([]Reading{}, a.readings...)
+	a.mu.Unlock()
+	reply(w, 200, map[string]any{"readings": readings})
+}
+
+func (a *api) addReading(w http.ResponseWriter, r *http.Request) {
+	var reading Reading
+	if !read(w, r, &reading) {
+		return
+	}
+	if reading.Device == "" || reading.Metric == "" {
+		refuse(w, http.StatusBadRequest, "device and metric are required")
+		return
+	}
+	if reading.At.IsZero() {
+		reading.At = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	a.mu.Lock()
+	a.readings = keepLatest(append(a.readings, reading))
+	a.mu.Unlock()
+	reply(w, http.StatusAccepted, map[string]any{"reading": reading})
+}
+
+func keepLatest[T any](list []T) []T {
+	return slices.Clone(list[max(0, len(list)-maxRecords):])
+}
+
+// upload counts a body of any size without keeping it: what a video of a device would be sent to.
+func upload(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "the body ended early")
+		return
+	}
+	reply(w, http.StatusCreated, map[string]any{"bytes": n, "content_type": r.Header.Get("Content-Type")})
+}
+
+// events is a stream that ends when the caller leaves or is made to: one event at once, then one each second.
+func events(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	flush := http.NewResponseController(w)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		fmt.Fprintf(w, "event: tick\ndata: {\"n\":%d}\n\n", n)
+		if flush.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// whoami shows what the gateway told about the caller, and whether a credential came through.
+func whoami(w http.ResponseWriter, r *http.Request) {
+	identity := map[string]string{}
+	for name, values := range r.Header {
+		if strings.HasPrefix(name, identityPrefix) {
+			identity[name] = strings.Join(values, ", ")
+		}
+	}
+	reply(w, 200, map[string]any{
+		"method": r.Method, "path": r.URL.EscapedPath(), "identity": identity,
+		"authorization_received": r.Header.Get("Authorization") != "",
+	})
+}
+
+// read decodes a JSON body into v, or answers what is wrong with it.
+func read(w http.ResponseWriter, r *http.Request, v any) bool {
+	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	body.DisallowUnknownFields()
+	err := body.Decode(v)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		refuse(w, http.StatusRequestEntityTooLarge, "The body is too large")
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "The body must be JSON with the known members only")
+	default:
+		return true
+	}
+	return false
+}
+
+func refuse(w http.ResponseWriter, status int, message string) {
+	reply(w, status, map[string]string{"error": message})
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the caller may have left
+}

@@ -1,0 +1,193 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/latchward/latchward"
+)
+
+// minSecret is the shortest secret of HS256 in bytes: as long as the hash's output (RFC 7518 section 3.2).
+const minSecret = 32
+
+// validate returns what is wrong with c in itself; [Check] asks the machine.
+func (c *Config) validate() []fault {
+	var faults []fault
+	for _, check := range []func() []fault{
+		c.validateNames, c.validateNetworks, c.validateJWT, c.validateListeners, c.validateOperations, c.validateUpstreams,
+	} {
+		faults = append(faults, check()...)
+	}
+	return faults
+}
+
+func (c *Config) validateNames() []fault {
+	var faults []fault
+	if err := latchward.ValidatePrefix(c.Prefix); err != nil {
+		faults = append(faults, fault{key: "prefix", message: "is refused: " + latchward.ErrorMessage(err)})
+	}
+	if _, err := latchward.ValidateBase(c.Base); err != nil {
+		faults = append(faults, fault{key: "base", message: "is refused: " + latchward.ErrorMessage(err)})
+	}
+	if !c.Keys.IsZero() && c.KeysFile != "" {
+		faults = append(faults, fault{key: "keys", message: "and keys_file are both set; keep one"})
+	}
+	if c.DrainDelay > c.DrainTimeout {
+		faults = append(faults, fault{key: "shutdown.delay", message: "must not be longer than shutdown.timeout"})
+	}
+	return faults
+}
+
+func (c *Config) validateNetworks() []fault {
+	for _, network := range c.TrustedProxies {
+		if network.Bits() == 0 {
+			return []fault{{key: "trusted_proxies", message: network.String() + " trusts everybody, who could then pose as any " +
+				"address; name the networks of your proxies"}}
+		}
+	}
+	if header := strings.ToLower(c.AddressHeader); strings.Trim(header, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" ||
+		header == "" {
+		return []fault{{key: "address_header", message: "must be the name of a header"}}
+	}
+	return nil
+}
+
+func (c *Config) validateJWT() []fault {
+	var faults []fault
+	sources := 0
+	for _, set := range []bool{!c.JWTSecret.IsZero(), c.JWKSURL != "", c.JWKSFile != ""} {
+		if set {
+			sources++
+		}
+	}
+	if sources > 1 {
+		faults = append(faults, fault{origin: "jwt", key: "jwt.secret, jwt.jwks_url and jwt.jwks_file",
+			message: "exclude each other; keep one"})
+	}
+	if !c.JWTSecret.IsZero() {
+		faults = append(faults, weakSecret("jwt.secret", c.JWTSecret)...)
+	}
+	if c.JWKSURL != "" && !secureURL(c.JWKSURL) {
+		faults = append(faults, fault{key: "jwt.jwks_url", message: "must be an https address: whoever can change the answer " +
+			"can sign in as anybody"})
+	}
+	if c.Issuer == "" {
+		faults = append(faults, fault{key: "jwt.issuer", message: "must not be empty: it is always compared"})
+	}
+	if c.Audience == "" {
+		faults = append(faults, fault{key: "jwt.audience", message: "must not be empty: it is always compared"})
+	}
+	return faults
+}
+
+// weakSecret refuses secrets that are short or that nobody drew at random.
+func weakSecret(key string, secret latchward.Secret) []fault {
+	different := map[byte]bool{}
+	for _, b := range []byte(secret.Expose()) {
+		different[b] = true
+	}
+	if len(secret.Expose()) >= minSecret && len(different) >= 8 {
+		return nil
+	}
+	return []fault{{key: key, message: "is too weak: it must be at least " + strconv.Itoa(minSecret) +
+		" random bytes; make one with: openssl rand -hex 32"}}
+}
+
+func secureURL(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil {
+		return false
+	}
+	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
+}
+
+// listener is one address the server listens on.
+type listener struct {
+	section            string // "api"
+	address, cert, key string
+}
+
+func (c *Config) listeners() []listener {
+	list := []listener{{"api", c.APIListen, c.APICert, c.APIKey}}
+	if c.OperationsListen != "off" {
+		list = append(list, listener{"operations", c.OperationsListen, c.OperationsCert, c.OperationsKey})
+	}
+	return list
+}
+
+func (c *Config) validateListeners() []fault {
+	var faults []fault
+	for _, l := range c.listeners() {
+		host, port, err := net.SplitHostPort(l.address)
+		if n, errPort := strconv.Atoi(port); err != nil || errPort != nil || n < 0 || n > 65535 {
+			faults = append(faults, fault{key: l.section + ".listen", message: "must be an address and a port like 127.0.0.1:3010"})
+			continue
+		}
+		if (l.cert == "") != (l.key == "") {
+			faults = append(faults, fault{key: l.section + ".tls_cert", message: "and " + l.section + ".tls_key belong together"})
+		}
+		if l.cert == "" && !isLoopback(host) && !c.InsecureHTTP && len(c.TrustedProxies) == 0 {
+			faults = append(faults, fault{key: l.section + ".listen", message: "would send tokens in the clear: give " +
+				l.section + ".tls_cert and " + l.section + ".tls_key, or name the TLS proxy before it in trusted_proxies, " +
+				"or set insecure_http: true"})
+		}
+	}
+	return faults
+}
+
+func (c *Config) validateOperations() []fault {
+	if c.OperationsListen == "off" {
+		return nil
+	}
+	var faults []fault
+	host, _, _ := net.SplitHostPort(c.OperationsListen)
+	if c.Profiling && !isLoopback(host) {
+		faults = append(faults, fault{key: "operations.profiling", message: "shows the memory of the process: it needs an " +
+			"operations.listen on loopback"})
+	}
+	if c.OperationsSecret.IsZero() && !isLoopback(host) {
+		faults = append(faults, fault{key: "operations.listen", message: "is not loopback: set operations.secret, which " +
+			"/metrics then asks for"})
+	}
+	if !c.OperationsSecret.IsZero() {
+		faults = append(faults, weakSecret("operations.secret", c.OperationsSecret)...)
+	}
+	return faults
+}
+
+func (c *Config) validateUpstreams() []fault {
+	var faults []fault
+	seen := map[string]bool{}
+	for i, u := range c.Upstreams {
+		key := "upstreams[" + strconv.Itoa(i) + "]"
+		if c.origins[key] == "" {
+			c.origins[key] = c.origins["upstreams"]
+		}
+		target, err := url.Parse(u.URL)
+		if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" || target.User != nil ||
+			target.RawQuery != "" || target.Fragment != "" {
+			faults = append(faults, fault{key: key, message: "must have a url like http://127.0.0.1:8080, without user, query " +
+				"and fragment"})
+		}
+		if _, err := latchward.CanonicalPath(u.Prefix); err != nil {
+			faults = append(faults, fault{key: key, message: "has a prefix that is refused: " + latchward.ErrorMessage(err)})
+		}
+		if seen[u.Prefix] {
+			faults = append(faults, fault{key: key, message: "has the same prefix as another upstream"})
+		}
+		seen[u.Prefix] = true
+	}
+	return faults
+}
+
+// isLoopback reports whether nobody but this machine can reach a host name or address; "" stands for all addresses.
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
+}
