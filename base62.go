@@ -2,6 +2,7 @@ package latchward
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 )
@@ -9,12 +10,14 @@ import (
 // base62Digits are the digits in the order of their values, which is also their order in ASCII.
 const base62Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// putBase62 fills digits with n, most significant first, padded with 0. A number too large loses its high digits.
-func putBase62(digits []byte, n uint64) {
-	for i := len(digits) - 1; i >= 0; i-- {
-		digits[i] = base62Digit(n % 62)
+// appendBase62 appends n in so many digits, most significant first, padded with 0.
+func appendBase62(text []byte, n uint64, width int) []byte {
+	text = append(text, make([]byte, width)...)
+	for i := len(text) - 1; i >= len(text)-width; i-- {
+		text[i] = base62Digit(n % 62)
 		n /= 62
 	}
+	return text
 }
 
 // base62Digit returns the digit of value 0 to 61. It computes rather than looks up, because the place of a byte in
@@ -25,30 +28,48 @@ func base62Digit(value uint64) byte {
 	return byte('0' + value + (9-value)>>60&toUpper + (35-value)>>60&toLower)
 }
 
-// base62Value returns the value of a digit, and 0 for any other byte.
-func base62Value(digit byte) int {
-	switch {
-	case '0' <= digit && digit <= '9':
-		return int(digit - '0')
-	case 'A' <= digit && digit <= 'Z':
-		return int(digit-'A') + 10
-	case 'a' <= digit && digit <= 'z':
-		return int(digit-'a') + 36
-	default:
-		return 0
-	}
+// base62Value returns the value of a digit; for any other byte the result means nothing.
+func base62Value(digit byte) uint64 {
+	const toUpper, toLower = 'A' - '9' - 1, 'a' - 'Z' - 1
+	c := uint64(digit)
+	return c - '0' - ('9'-c)>>60&toUpper - ('Z'-c)>>60&toLower
 }
 
-// isBase62 reports whether every byte of text is a digit.
-func isBase62(text string) bool {
-	// One bit for each byte value: testing it takes no branch that random digits would mispredict.
-	const digits, letters = 0x03ff_0000_0000_0000, 0x07ff_fffe_07ff_fffe
-	set := [4]uint64{digits, letters}
-	all := uint64(1)
-	for i := range len(text) {
-		all &= set[text[i]>>6] >> (text[i] & 63)
+// readBase62 returns the number that at most ten digits spell. For digits of one width no two are the same number.
+func readBase62(digits string) (n uint64) {
+	for i := range len(digits) {
+		n = n*62 + base62Value(digits[i])
 	}
-	return all == 1
+	return n
+}
+
+// isBase62 reports whether text is at least eight bytes, all of them digits.
+func isBase62(text string) bool {
+	data := stringBytes(text)
+	if len(data) < 8 {
+		return false
+	}
+	// The last eight bytes first: they overlap those before when the length is no multiple of eight.
+	high := base62Bytes(binary.LittleEndian.Uint64(data[len(data)-8:]))
+	for ; len(data) >= 8; data = data[8:] {
+		high &= base62Bytes(binary.LittleEndian.Uint64(data))
+	}
+	return high&(0x80*eachByte) == 0x80*eachByte
+}
+
+// eachByte times a byte is eight of that byte.
+const eachByte = 0x0101_0101_0101_0101
+
+// base62Bytes sets the highest bit of each byte of eight that is a digit. Bytes from 0x80 on carry into their
+// neighbours, but their own bit stays clear, which is enough to refuse the eight. It takes no branch, which random
+// digits would mispredict.
+func base62Bytes(eight uint64) uint64 {
+	const from0, after9 = (0x80 - '0') * eachByte, (0x80 - '9' - 1) * eachByte
+	const fromA, afterZ = (0x80 - 'a') * eachByte, (0x80 - 'z' - 1) * eachByte
+	lower := eight | 0x20*eachByte
+	digit := (eight + from0) &^ (eight + after9)
+	letter := (lower + fromA) &^ (lower + afterZ)
+	return (digit | letter) &^ eight
 }
 
 // maxRandomReads bounds the search for usable bytes: needing a second read has a chance of one in a million.
@@ -75,7 +96,7 @@ func appendRandomDigits(text []byte, random io.Reader, n int) ([]byte, error) {
 	return nil, errNotRandom
 }
 
-var errNotRandom = errors.New("the source of random bytes repeats itself")
+var errNotRandom = errors.New("random bytes repeat themselves")
 
 // notConstant refuses what a broken source delivers without an error: the same byte over and over.
 func notConstant(data []byte) error {

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strconv"
 	"strings"
@@ -124,7 +123,7 @@ func (r *KeyRing) Derive(version int, purpose string) (derived [32]byte, ok bool
 	if key == nil {
 		return derived, false
 	}
-	return key.mac([]byte(derivedLabel + purpose)), true
+	return key.mac(derivedLabel + purpose), true
 }
 
 // key returns the key of a version, or nil.
@@ -154,7 +153,7 @@ func (r *KeyRing) Marshal() []byte {
 			state = "current"
 		}
 		created := key.createdAt.Format(time.RFC3339Nano)
-		fmt.Fprintf(text, "key %d %s %s %x\n", key.version, created, state, key.secret)
+		fmt.Fprintf(text, "key %d %s %s %x\n", key.version, created, state, key.bytes())
 	}
 	return text.Bytes()
 }
@@ -200,7 +199,7 @@ func (r *KeyRing) addLine(fields []string) error {
 	}
 	key, err := newServerKey(version, created.UTC(), secret)
 	if err != nil {
-		return errors.New("the key is one byte repeated, not a random one")
+		return fmt.Errorf("the key cannot be used: %w", err)
 	}
 	return r.add(key, fields[3])
 }
@@ -232,17 +231,10 @@ func (r *KeyRing) add(key *serverKey, state string) error {
 type serverKey struct {
 	version     int
 	createdAt   time.Time // UTC
-	secret      [serverKeyLen]byte
+	secret      Secret    // 32 bytes, not text; fmt follows pointers to structs, so an array would show
 	fingerprint string
-	// states spares each HMAC the two blocks that depend on the key alone, which are most of its cost. A pool has
-	// one for each processor, so that callers share neither a lock nor a cache line.
+	// states has one state for each processor, so that callers share neither a lock nor a cache line.
 	states sync.Pool // of *macState
-}
-
-// macState is an HMAC ready for a message, and room for its result, which would otherwise be allocated.
-type macState struct {
-	hash hash.Hash
-	sum  [sha256.Size]byte
 }
 
 // newServerKey returns the key; it refuses one that is no more than a byte repeated.
@@ -250,42 +242,40 @@ func newServerKey(version int, createdAt time.Time, secret []byte) (*serverKey, 
 	if err := notConstant(secret); err != nil {
 		return nil, err
 	}
-	key := &serverKey{version: version, createdAt: createdAt, secret: [serverKeyLen]byte(secret)}
-	key.states.New = func() any {
-		state := &macState{hash: hmac.New(sha256.New, key.secret[:])}
-		state.hash.Reset() // from the first Reset on, crypto/hmac starts from saved states (FIPS 198-1 section 6)
-		return state
+	key := &serverKey{version: version, createdAt: createdAt, secret: SecretFromText(string(secret))}
+	key.states.New = func() any { return newMACState(key.bytes()) }
+	sum := key.mac(fingerprintLabel)
+	if string(newMACState(key.bytes()).sum([]byte(fingerprintLabel))) != string(sum[:]) {
+		return nil, errors.New("this build of crypto/sha256 saves its state in an unknown form")
 	}
-	sum := key.mac([]byte(fingerprintLabel))
 	key.fingerprint = hex.EncodeToString(sum[:8])
 	return key, nil
 }
 
-// mac returns the HMAC-SHA-256 (RFC 2104) of text.
-func (k *serverKey) mac(text []byte) [sha256.Size]byte {
-	state := k.states.Get().(*macState)
-	state.hash.Write(text)
-	state.hash.Sum(state.sum[:0])
-	sum := state.sum
-	// Before the state rests in the pool, so that nothing of a secret stays behind in it.
-	state.hash.Reset()
-	clear(state.sum[:])
-	k.states.Put(state)
+// bytes returns the key itself, to be neither written to nor kept.
+func (k *serverKey) bytes() []byte { return stringBytes(k.secret.Expose()) }
+
+// mac returns the HMAC-SHA-256 (RFC 2104) of a text of any length.
+func (k *serverKey) mac(text string) (sum [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, k.bytes())
+	mac.Write([]byte(text))
+	mac.Sum(sum[:0])
 	return sum
 }
 
-// authenticate splits the HMAC of a token's prefix and payload: the first eight bytes, as digits, go into the token
-// as its tag, the other 24 into the database. Parts of one HMAC say nothing about each other without the key.
-func (k *serverKey) authenticate(text []byte) (tag [tagLen]byte, digest Digest) {
-	sum := k.mac(text)
-	putBase62(tag[:], binary.BigEndian.Uint64(sum[:8]))
-	return tag, Digest(sum[8:])
+// authenticate splits the HMAC of a token's prefix and payload: the first eight bytes go into the token as its tag,
+// the other 24 into the database. Parts of one HMAC say nothing about each other without the key.
+func (k *serverKey) authenticate(text []byte) (tag uint64, digest Digest) {
+	state := k.states.Get().(*macState)
+	sum := state.sum(text)
+	tag, digest = binary.BigEndian.Uint64(sum), Digest(sum[8:])
+	k.states.Put(state)
+	return tag, digest
 }
 
 // seal completes a token's prefix and payload with tag and checksum.
 func (k *serverKey) seal(text []byte) ([]byte, Digest) {
 	tag, digest := k.authenticate(text)
-	text = append(text, tag[:]...)
-	sum := checksum(text)
-	return append(text, sum[:]...), digest
+	text = appendBase62(text, tag, tagLen)
+	return appendBase62(text, checksum(text), checksumLen), digest
 }

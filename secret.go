@@ -24,6 +24,7 @@ const (
 
 	payloadLen  = keyIDLen + randomLen // what the tag vouches for, together with the prefix
 	bodyLen     = payloadLen + tagLen + checksumLen
+	prefixMax   = 14
 	displayLen  = 8 // characters of the key id that pages and lists show
 	redactedTxt = "[redacted]"
 )
@@ -112,7 +113,12 @@ func (id KeyID) String() string {
 }
 
 // Version returns the version of the server key that made the secret, 1 to 61; 0 for the zero KeyID.
-func (id KeyID) Version() int { return base62Value(id[0]) }
+func (id KeyID) Version() int {
+	if id.IsZero() {
+		return 0
+	}
+	return int(base62Value(id[0]))
+}
 
 // IsZero reports whether id names nothing.
 func (id KeyID) IsZero() bool { return id == KeyID{} }
@@ -180,26 +186,24 @@ func ParseSecret(s Secret, prefix string, ring *KeyRing) (Credential, error) {
 		return Credential{}, ErrForeign
 	}
 	body := text[len(prefix):]
-	if len(body) != bodyLen || !isBase62(body) || !checksumMatches(text) {
+	if len(body) != bodyLen || len(prefix) > prefixMax || !isBase62(body) || !checksumMatches(text) {
 		return Credential{}, ErrMalformed
 	}
-	key := ring.key(base62Value(body[0]))
+	key := ring.key(int(base62Value(body[0])))
 	if key == nil {
 		return Credential{}, ErrForged
 	}
 	tag, digest := key.authenticate(stringBytes(text[:len(prefix)+payloadLen]))
-	if subtle.ConstantTimeCompare(tag[:], stringBytes(body[payloadLen:payloadLen+tagLen])) != 1 {
+	if !tagMatches(body[payloadLen:payloadLen+tagLen], tag) {
 		return Credential{}, ErrForged
 	}
-	credential := Credential{Digest: digest}
-	copy(credential.KeyID[:], body)
-	return credential, nil
+	return Credential{KeyID: KeyID(stringBytes(body[:keyIDLen])), Digest: digest}, nil
 }
 
 // ValidatePrefix checks that prefix is 2 to 14 characters: a lower-case letter, then a-z, 0-9 or _, and _ at the
 // end, so that a secret is at most 64 characters and one word to a double click. The error is of code invalid.
 func ValidatePrefix(prefix string) error {
-	valid := len(prefix) >= 2 && len(prefix) <= 14 && 'a' <= prefix[0] && prefix[0] <= 'z' &&
+	valid := len(prefix) >= 2 && len(prefix) <= prefixMax && 'a' <= prefix[0] && prefix[0] <= 'z' &&
 		strings.HasSuffix(prefix, "_") && strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 	if !valid {
 		return Invalid("prefix", "a prefix is 2 to 14 characters: a lower-case letter, then a-z, 0-9 or _, and _ at the end")
@@ -214,18 +218,22 @@ func TokenPrefix(prefix string, id KeyID) string {
 	return prefix + text[:min(len(text), displayLen)]
 }
 
-// checksumMatches reports whether text ends in the checksum of what comes before. Comparing texts rather than
-// numbers refuses a second spelling of the same number.
+// checksumMatches reports whether text ends in the checksum of what comes before.
 func checksumMatches(text string) bool {
 	before := len(text) - checksumLen
-	sum := checksum(stringBytes(text[:before]))
-	return string(sum[:]) == text[before:]
+	return readBase62(text[before:]) == checksum(stringBytes(text[:before]))
 }
 
-// checksum returns the CRC-32 (IEEE 802.3) of text as six base62 digits.
-func checksum(text []byte) (digits [checksumLen]byte) {
-	putBase62(digits[:], uint64(crc32.ChecksumIEEE(text)))
-	return digits
+// checksum returns the CRC-32 of IEEE 802.3.
+func checksum(text []byte) uint64 { return uint64(crc32.ChecksumIEEE(text)) }
+
+// tagMatches reports in constant time whether eleven digits spell tag. They can spell more than 64 bits hold, so
+// they are compared in two parts: otherwise some tags had two spellings.
+func tagMatches(digits string, tag uint64) bool {
+	const lowLen, low = 6, 62 * 62 * 62 * 62 * 62 * 62
+	highDiffers := readBase62(digits[:tagLen-lowLen]) ^ tag/low
+	lowDiffers := readBase62(digits[tagLen-lowLen:]) ^ tag%low
+	return highDiffers|lowDiffers == 0
 }
 
 // randomFailed says that no new thing was made because the random source failed.

@@ -23,6 +23,9 @@ func FuzzParseSecret(f *testing.F) {
 		if credential, err := ParseSecret(SecretFromText(text), DefaultPrefix, ring); err == nil {
 			checkReencodes(t, text, credential, key)
 		}
+		if len(text) > macTextMax {
+			return
+		}
 		sealed, digest := key.seal([]byte(text))
 		credential, err := ParseSecret(SecretFromText(string(sealed)), DefaultPrefix, ring)
 		good := len(text) == 36 && strings.HasPrefix(text, "lw_1") && strings.Trim(text[4:], base62Digits) == ""
@@ -39,7 +42,7 @@ func FuzzParseSecret(f *testing.F) {
 func checkReencodes(t *testing.T, text string, credential Credential, key *serverKey) {
 	t.Helper()
 	payload := DefaultPrefix + credential.KeyID.String() + text[14:36]
-	mac := hmac.New(sha256.New, key.secret[:])
+	mac := hmac.New(sha256.New, key.bytes())
 	mac.Write([]byte(payload))
 	if sum := mac.Sum(nil); Digest(sum[8:]) != credential.Digest {
 		t.Fatalf("%q: digest %v", text, credential.Digest)

@@ -83,7 +83,7 @@ func TestSecretShowsNothing(t *testing.T) {
 	for name, v := range values {
 		for way, output := range prints(v) {
 			if form := leaked(output, text[len(DefaultPrefix)+keyIDLen:]); form != "" {
-				t.Errorf("%s by %s shows the secret (%s): %s", name, way, form, output)
+				t.Errorf("%s by %s shows the secret (%s): %.200s", name, way, form, output)
 			}
 		}
 	}

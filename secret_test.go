@@ -47,9 +47,8 @@ func mustSecret(tb testing.TB, random io.Reader, prefix string, ring *KeyRing) (
 
 // resealed repairs the checksum of a text whose other parts were changed.
 func resealed(text string) string {
-	payload := []byte(text[:len(text)-checksumLen])
-	sum := checksum(payload)
-	return string(payload) + string(sum[:])
+	before := []byte(text[:len(text)-checksumLen])
+	return string(appendBase62(before, checksum(before), checksumLen))
 }
 
 // otherDigit returns any base62 digit but the given one.
@@ -268,7 +267,7 @@ func TestDigestIsKeyed(t *testing.T) {
 	var made []Credential
 	for _, ring := range rings {
 		text, credential := mustSecret(t, seededRandom(12), DefaultPrefix, ring)
-		mac := hmac.New(sha256.New, ring.keys[1].secret[:])
+		mac := hmac.New(sha256.New, ring.keys[1].bytes())
 		mac.Write([]byte(text[:36]))
 		sum := mac.Sum(nil)
 		if want := hex.EncodeToString(sum[8:]); credential.Digest.String() != want {
