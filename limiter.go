@@ -66,17 +66,17 @@ func NewLocalLimiter(o LocalLimiterOptions) *LocalLimiter {
 // Take implements [Limiter].
 func (l *LocalLimiter) Take(
 	_ context.Context, now Instant, cost int64, budgets []Budget,
-) (LimitState, Receipt, error) {
-	c := limiterCall{limiter: l, now: now, cost: cost, budgets: budgets}
-	if err := c.begin(); err != nil {
-		return LimitState{}, Receipt{}, err
+) (s LimitState, r Receipt, err error) {
+	var c limiterCall
+	if err = c.begin(l, now, cost, budgets); err != nil {
+		return s, r, err
 	}
 	defer c.end()
-	if state, refused := c.refusal(); refused {
-		return state, Receipt{}, nil
+	if !c.refused(&s) {
+		c.book(&r)
+		c.admitted(&s)
 	}
-	r := c.book()
-	return c.success(), r, nil
+	return s, r, nil
 }
 
 // Settle implements [Limiter]. A receipt can be settled once while no 262,144 later calls have been admitted in its
@@ -85,7 +85,7 @@ func (l *LocalLimiter) Settle(_ context.Context, now Instant, r Receipt, budgets
 	if r.ID == 0 {
 		return nil
 	}
-	c := limiterCall{limiter: l, now: now, cost: r.Cost, budgets: budgets}
+	c := limiterCall{limiter: l, now: now, budgets: budgets}
 	if err := c.lockAll(false); err != nil {
 		return err
 	}
@@ -107,31 +107,34 @@ func (l *LocalLimiter) Settle(_ context.Context, now Instant, r Receipt, budgets
 }
 
 // Peek implements [Limiter].
-func (l *LocalLimiter) Peek(_ context.Context, now Instant, cost int64, budgets []Budget) (LimitState, error) {
-	c := limiterCall{limiter: l, now: now, cost: cost, budgets: budgets}
-	if err := c.begin(); err != nil {
-		return LimitState{}, err
+func (l *LocalLimiter) Peek(_ context.Context, now Instant, cost int64, budgets []Budget) (s LimitState, err error) {
+	var c limiterCall
+	if err = c.begin(l, now, cost, budgets); err != nil {
+		return s, err
 	}
 	defer c.end()
-	if state, refused := c.refusal(); refused {
-		return state, nil
+	if !c.refused(&s) {
+		c.admitted(&s)
 	}
-	return c.success(), nil
+	return s, nil
 }
 
 // States implements [Limiter]. It allocates nothing when dst has room.
 func (l *LocalLimiter) States(
 	_ context.Context, now Instant, cost int64, budgets []Budget, dst []LimitState,
 ) ([]LimitState, error) {
-	c := limiterCall{limiter: l, now: now, cost: cost, budgets: budgets}
-	if err := c.begin(); err != nil {
+	var c limiterCall
+	if err := c.begin(l, now, cost, budgets); err != nil {
 		return dst, err
 	}
 	defer c.end()
 	for i := range budgets {
 		b := c.bucketOf(i)
 		for j := range budgets[i].Limits {
-			dst = append(dst, c.wouldBe(b, i, j))
+			var s LimitState
+			c.describe(&s, b, i, j)
+			c.judge(&s, b)
+			dst = append(dst, s)
 		}
 	}
 	return dst, nil

@@ -22,7 +22,7 @@ type bucket struct {
 // rest is the part of a bucket that few buckets need.
 type rest struct {
 	windows []slidingWindow // of the second and further limits
-	flights []openCall        // oldest first
+	flights []openCall      // oldest first
 }
 
 // openCall is a call that was taken and is not settled.

@@ -17,7 +17,8 @@ type heldBucket struct {
 }
 
 // begin checks the arguments, locks the budgets and moves them to one common instant.
-func (c *limiterCall) begin() error {
+func (c *limiterCall) begin(l *LocalLimiter, now Instant, cost int64, budgets []Budget) error {
+	c.limiter, c.now, c.cost, c.budgets = l, now, cost, budgets
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -129,88 +130,85 @@ func (c *limiterCall) bucketOf(i int) *bucket {
 	return nil
 }
 
-// refusal returns the state of the violated limit with the latest Reset, if any is violated.
-func (c *limiterCall) refusal() (worst LimitState, refused bool) {
+// refused tells whether any limit is violated, and describes the one with the latest Reset.
+func (c *limiterCall) refused(worst *LimitState) (refused bool) {
 	for i := range c.count {
-		h := &c.held[i]
-		budget := &c.budgets[h.index]
+		b, index := c.held[i].bucket, c.held[i].index
+		budget := &c.budgets[index]
 		for j := range budget.Limits {
-			if h.bucket.window(j).used() <= budget.Limits[j].N-c.cost {
+			if b.window(j).used() <= budget.Limits[j].N-c.cost {
 				continue
 			}
-			if s := c.wouldBe(h.bucket, h.index, j); !refused || s.Reset > worst.Reset {
-				worst, refused = s, true
+			var s LimitState
+			c.describe(&s, b, index, j)
+			c.judge(&s, b)
+			if !refused || s.Reset > worst.Reset {
+				*worst, refused = s, true
 			}
 		}
-		if !refused && budget.MaxInFlight > 0 && h.bucket.inFlight() >= int(budget.MaxInFlight) {
-			worst, refused = c.flightState(h.bucket, h.index), true
+		if full := budget.MaxInFlight > 0 && b.inFlight() >= int(budget.MaxInFlight); full && !refused {
+			c.describeFlights(worst, b, index)
+			refused = true
 		}
 	}
-	return worst, refused
+	return refused
 }
 
-// state describes the j-th limit of the i-th budget, whose bucket is b, to an admitted call.
-func (c *limiterCall) state(b *bucket, i, j int) LimitState {
+// describe describes the j-th limit of the i-th budget, whose bucket is b, to a call that it admits.
+func (c *limiterCall) describe(s *LimitState, b *bucket, i, j int) {
 	w, n := b.window(j), c.budgets[i].Limits[j].N
 	used := w.used()
-	s := LimitState{
-		Admitted: true, Budget: i, Limit: j, N: n, Used: used, Current: used, Remaining: max(0, n-used), Reset: c.now,
-	}
+	s.Admitted, s.InFlight, s.Budget, s.Limit = true, false, i, j
+	s.N, s.Used, s.Current, s.Remaining, s.Reset = n, used, used, max(0, n-used), c.now
 	if used > 0 {
 		s.Reset = w.leaves(1, c.now)
 	}
-	return s
 }
 
-// wouldBe describes the limit to a call that is not booked, and that it may refuse.
-func (c *limiterCall) wouldBe(b *bucket, i, j int) LimitState {
-	s := c.state(b, i, j)
+// judge changes the description of a limit, before anything is booked, to a refusal if it is one.
+func (c *limiterCall) judge(s *LimitState, b *bucket) {
 	if short := s.Used + c.cost - s.N; short > 0 {
 		s.Admitted, s.Current = false, s.Used+c.cost
-		s.Reset = b.window(j).leaves(short, c.now)
+		s.Reset = b.window(s.Limit).leaves(short, c.now)
 	}
-	return s
 }
 
-// flightState describes a cap on calls in flight that is reached. Nobody knows when a place becomes free.
-func (c *limiterCall) flightState(b *bucket, i int) LimitState {
+// describeFlights describes the cap on calls in flight when it is reached. Nobody knows when a place becomes free.
+func (c *limiterCall) describeFlights(s *LimitState, b *bucket, i int) {
 	n, used := int64(c.budgets[i].MaxInFlight), int64(b.inFlight())
-	return LimitState{
-		InFlight: true, Budget: i, Limit: -1, N: n, Used: used, Current: used + 1, Remaining: max(0, n-used), Reset: c.now,
-	}
+	*s = LimitState{InFlight: true, Budget: i, Limit: -1, N: n, Used: used, Current: used + 1, Reset: c.now}
 }
 
 // book counts the call everywhere.
-func (c *limiterCall) book() Receipt {
-	r := Receipt{At: c.now, Cost: c.cost}
+func (c *limiterCall) book(r *Receipt) {
+	r.At, r.Cost = c.now, c.cost
+	if c.count > 0 {
+		r.ID = c.limiter.nameCall(c.key(0))
+	}
 	for i := range c.count {
-		h := &c.held[i]
-		if i == 0 {
-			r.ID = c.limiter.nameCall(c.key(0))
-		}
-		budget := &c.budgets[h.index]
+		b, budget := c.held[i].bucket, &c.budgets[c.held[i].index]
 		for j := range budget.Limits {
-			h.bucket.window(j).book(c.now, c.cost, budget.Limits[j].N, c.limiter.exactMax)
+			b.window(j).book(c.now, c.cost, budget.Limits[j].N, c.limiter.exactMax)
 		}
 		if budget.MaxInFlight > 0 {
-			h.bucket.takeOff(c.now, r.ID)
+			b.takeOff(c.now, r.ID)
 		}
 	}
-	return r
 }
 
-// success describes the first limit of the first budget, or else the limit with the fewest units remaining.
-func (c *limiterCall) success() LimitState {
+// admitted describes the first limit of the first budget, or else the limit with the fewest units remaining.
+func (c *limiterCall) admitted(s *LimitState) {
 	if len(c.budgets) > 0 && len(c.budgets[0].Limits) > 0 {
-		return c.state(c.bucketOf(0), 0, 0)
+		c.describe(s, c.bucketOf(0), 0, 0)
+		return
 	}
-	scarcest := LimitState{Admitted: true, Budget: -1, Limit: -1, Reset: c.now}
+	*s = LimitState{Admitted: true, Budget: -1, Limit: -1, Reset: c.now}
 	for i := range c.budgets {
 		for j := range c.budgets[i].Limits {
-			if s := c.state(c.bucketOf(i), i, j); scarcest.Limit < 0 || s.Remaining < scarcest.Remaining {
-				scarcest = s
+			var other LimitState
+			if c.describe(&other, c.bucketOf(i), i, j); s.Limit < 0 || other.Remaining < s.Remaining {
+				*s = other
 			}
 		}
 	}
-	return scarcest
 }
