@@ -1,0 +1,168 @@
+package httpauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/latchward/latchward"
+)
+
+// Judge asks for the verdict on an HTTP request. [Require] and the gateway share it, so that they cannot disagree.
+// Set Verifier and whatever else is needed before the first use; it is safe for concurrent use from then on.
+type Judge struct {
+	Verifier latchward.Verifier
+	Persons  PersonAuthenticator // for JWTs of the host application; nil = a JWT is as good as any nonsense
+	Proxies  *Proxies            // nil = the client is the peer
+	Base     string              // removed from paths before they are judged, as latchward.ValidateBase returns it
+	Prefix   string              // of our secrets, to find them in queries; "" = latchward.DefaultPrefix
+
+	Permissions []string                  // what a request needs, all of them
+	Cost        func(*http.Request) int64 // units of the limits, at least 1; nil = 1
+	Now         func() time.Time          // for verdicts that need no Verifier; nil = time.Now
+}
+
+// Judge returns the verdict on r and the judged path: canonical and without the base. It reads neither r's body nor
+// anything but its method, request target, Authorization header, peer and, from trusted proxies, their header. The
+// path comes from the request target as it was on the wire, so http.StripPrefix has no part in it; it is "" when it
+// has no canonical form, for which the verdict is bad_request.
+//
+// An error means that there is no verdict. Its code is not_found for a path that is not under the base, invalid for a
+// cost that can never pass, and unavailable for everything else.
+func (j *Judge) Judge(r *http.Request) (v latchward.Verdict, path string, err error) {
+	return j.judge(r, j.Proxies.ClientAddress(r))
+}
+
+func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, string, error) {
+	path, err := canonicalPath(r)
+	if err != nil {
+		return j.refuse(latchward.ReasonBadRequest), "", nil
+	}
+	path, under := latchward.JudgedPath(path, j.Base)
+	if !under {
+		return latchward.Verdict{}, "", &latchward.Error{Code: latchward.CodeNotFound, Message: "Not found"}
+	}
+	method, err := latchward.CanonicalMethod(r.Method)
+	if err != nil || queryHas(r.URL.RawQuery, j.isSecret) {
+		return j.refuse(latchward.ReasonBadRequest), path, nil
+	}
+	secret, reason := Credential(r)
+	if reason != "" {
+		return j.refuse(reason), path, nil
+	}
+	if LooksLikeJWT(secret) {
+		v, err := j.person(r.Context(), secret)
+		return v, path, err
+	}
+	v, err := j.Verifier.Verify(r.Context(), latchward.VerifyRequest{
+		Secret: secret, Method: method, Path: path, Address: address, Permissions: j.Permissions, Cost: j.cost(r),
+	})
+	return v, path, undecided(err)
+}
+
+func (j *Judge) refuse(reason latchward.Reason) latchward.Verdict {
+	return latchward.Verdict{Reason: reason, At: j.now()}
+}
+
+// person judges a JWT. A person has no endpoint list and no limit of their own; administrators may everything.
+func (j *Judge) person(ctx context.Context, jwt latchward.Secret) (latchward.Verdict, error) {
+	if j.Persons == nil {
+		return j.refuse(latchward.ReasonMalformed), nil
+	}
+	p, err := j.Persons.Authenticate(ctx, jwt)
+	switch {
+	case latchward.ErrorCode(err) == latchward.CodeUnauthenticated:
+		return j.refuse(latchward.ReasonMalformed), nil
+	case err != nil:
+		return latchward.Verdict{}, undecided(err)
+	}
+	v := j.refuse(latchward.ReasonAllowed)
+	v.Subject = latchward.Subject{Type: latchward.SubjectUser, ID: p.ID, Name: p.Name}
+	if len(j.Permissions) > 0 && !p.Administrator {
+		v.Reason = latchward.ReasonInsufficientPermissions
+	}
+	return v, nil
+}
+
+// undecided returns err as the client may be told. What a remote Verifier has against its caller is not about the
+// client of that caller.
+func undecided(err error) error {
+	switch latchward.ErrorCode(err) {
+	case "", latchward.CodeInvalid, latchward.CodeUnavailable:
+		return err
+	}
+	return &latchward.Error{
+		Code: latchward.CodeUnavailable, Message: "The request could not be judged; try again.", Err: err,
+	}
+}
+
+func (j *Judge) cost(r *http.Request) int64 {
+	if j.Cost == nil {
+		return 1
+	}
+	return j.Cost(r)
+}
+
+func (j *Judge) now() time.Time {
+	if j.Now == nil {
+		return time.Now()
+	}
+	return j.Now()
+}
+
+// noKeys tells the shape of a secret: what was not made under one of no keys, but is whole, is forged.
+var noKeys = new(latchward.KeyRing)
+
+// isSecret reports whether the value of a query parameter has the shape and checksum of one of our secrets (bar 13).
+func (j *Judge) isSecret(_, value string) bool {
+	prefix := j.Prefix
+	if prefix == "" {
+		prefix = latchward.DefaultPrefix
+	}
+	if !strings.HasPrefix(value, prefix) {
+		return false
+	}
+	_, err := latchward.ParseSecret(latchward.SecretFromText(value), prefix, noKeys)
+	return errors.Is(err, latchward.ErrForged)
+}
+
+// canonicalPath returns the path of the request target in canonical form. It goes by what was on the wire, because
+// url.URL cannot give that back: for a path with characters that should have been escaped, EscapedPath escapes the
+// decoded one, where an escaped slash has become a slash.
+func canonicalPath(r *http.Request) (string, error) {
+	target := r.RequestURI
+	switch {
+	case target == "": // not read from a wire
+		target = r.URL.EscapedPath()
+	case target[0] != '/':
+		target = cutAuthority(target, r.Host)
+	}
+	path, _, _ := strings.Cut(target, "?")
+	return latchward.CanonicalPath(path)
+}
+
+// cutAuthority returns the path and query of a target in absolute form (RFC 9112 §3.2.2), and "" for a target that has
+// no path or names another host than the request does: one authority has to be the only one (bar 29).
+func cutAuthority(target, host string) string {
+	scheme, rest, _ := strings.Cut(target, "://")
+	if !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return ""
+	}
+	authority := rest
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority, rest = rest[:i], rest[i:]
+	} else {
+		rest = ""
+	}
+	switch {
+	case !strings.EqualFold(authority, host):
+		return ""
+	case strings.HasPrefix(rest, "/"):
+		return rest
+	default:
+		return "/" + rest
+	}
+}
