@@ -1,0 +1,99 @@
+package memory
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/latchward/latchward"
+)
+
+// copyToken returns a token as callers get it: a copy, with the name that its owner has now.
+func (s *Store) copyToken(t *latchward.Token) *latchward.Token {
+	c := t.Clone()
+	c.Metadata = copyObject(t.Metadata)
+	if u := s.ownerUser(t.Owner); u != nil {
+		c.Owner.Name = u.DisplayName()
+	}
+	return c
+}
+
+// keepToken returns a token as it is kept: a copy, without the owner's name.
+func keepToken(t *latchward.Token) (*latchward.Token, error) {
+	c := t.Clone()
+	c.Owner.Name = ""
+	var err error
+	c.Metadata, err = plainObject("metadata", t.Metadata)
+	return c, err
+}
+
+func copyUser(u *latchward.User) (*latchward.User, error) {
+	if u == nil {
+		return nil, notFound("user")
+	}
+	c := *u
+	return &c, nil
+}
+
+func copyEntry(e *latchward.AuditEntry) *latchward.AuditEntry {
+	c := *e
+	c.Before, c.After = copyObject(e.Before), copyObject(e.After)
+	return &c
+}
+
+// keepEntry returns an audit entry as it is kept: a copy, with of the actor only what a log names.
+func keepEntry(e *latchward.AuditEntry) (*latchward.AuditEntry, error) {
+	c := *e
+	c.Actor = latchward.Principal{Type: e.Actor.Type, ID: e.Actor.ID, Name: e.Actor.Name, Origin: e.Actor.Origin}
+	var err error
+	if c.Before, err = plainObject("before", e.Before); err != nil {
+		return nil, err
+	}
+	c.After, err = plainObject("after", e.After)
+	return &c, err
+}
+
+// plainObject returns what any database gives back for a JSON object: maps, slices, strings, float64, bool and nil.
+func plainObject(field string, object map[string]any) (map[string]any, error) {
+	if object == nil {
+		return nil, nil
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		return nil, latchward.Invalid(field, "must be a JSON object")
+	}
+	var plain map[string]any
+	return plain, json.Unmarshal(text, &plain)
+}
+
+// copyObject copies what plainObject returned.
+func copyObject(object map[string]any) map[string]any {
+	c := maps.Clone(object)
+	for name, value := range c {
+		c[name] = copyValue(value)
+	}
+	return c
+}
+
+func copyValue(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		return copyObject(value)
+	case []any:
+		c := slices.Clone(value)
+		for i := range c {
+			c[i] = copyValue(c[i])
+		}
+		return c
+	}
+	return value
+}
+
+// copyEvent returns an event that shares no memory with the journal it was read from.
+func copyEvent(e *latchward.UsageEvent) latchward.UsageEvent {
+	c := *e
+	c.Endpoint, c.Method = strings.Clone(e.Endpoint), strings.Clone(e.Method)
+	c.UserAgent, c.RequestID = strings.Clone(e.UserAgent), strings.Clone(e.RequestID)
+	return c
+}

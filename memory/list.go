@@ -1,0 +1,90 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchward/latchward"
+)
+
+// Tokens implements [latchward.Store].
+func (s *Store) Tokens(_ context.Context, f latchward.TokenFilter) ([]*latchward.Token, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	found := s.matching(&f)
+	slices.SortFunc(found, func(a, b *latchward.Token) int {
+		return order(&f, latchward.CursorOf(a, f.Sort), latchward.CursorOf(b, f.Sort))
+	})
+	if f.After != nil {
+		found = slices.DeleteFunc(found, func(t *latchward.Token) bool {
+			return order(&f, latchward.CursorOf(t, f.Sort), *f.After) <= 0
+		})
+	}
+	found = first(f.Limit, found)
+	for i, t := range found {
+		found[i] = s.copyToken(t)
+	}
+	return found, nil
+}
+
+// order tells which of two places comes first in f's order. The descending order is the ascending one backwards, in
+// its ties too.
+func order(f *latchward.TokenFilter, a, b latchward.TokenCursor) int {
+	ascending := cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	if f.Desc {
+		return -ascending
+	}
+	return ascending
+}
+
+// CountTokens implements [latchward.Store].
+func (s *Store) CountTokens(_ context.Context, f latchward.TokenFilter) (int64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return int64(len(s.matching(&f))), nil
+}
+
+// matching returns the kept tokens that match, in no order.
+func (s *Store) matching(f *latchward.TokenFilter) []*latchward.Token {
+	var found []*latchward.Token
+	for _, r := range s.tokens {
+		if matches(f, r.token) {
+			found = append(found, r.token)
+		}
+	}
+	return found
+}
+
+func matches(f *latchward.TokenFilter, t *latchward.Token) bool {
+	switch {
+	case f.Owner != nil && !t.Owner.Is(*f.Owner):
+		return false
+	case f.Kind != "" && t.Kind != f.Kind:
+		return false
+	case f.Status != "" && t.Status(f.Now) != f.Status:
+		return false
+	case f.Tag != "" && !slices.Contains(t.Tags, f.Tag):
+		return false
+	case !f.UnusedSince.IsZero() && !t.IdleSince().Before(f.UnusedSince):
+		return false
+	case !f.ExpiresBefore.IsZero() && (t.ExpiresAt.IsZero() || !t.ExpiresAt.Before(f.ExpiresBefore)):
+		return false
+	}
+	return contains(f.Query, t.Name, t.Description, t.Prefix)
+}
+
+// IdleTokens implements [latchward.Store].
+func (s *Store) IdleTokens(_ context.Context, now time.Time, limit int) ([]latchward.TokenID, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []latchward.TokenID
+	for id, r := range s.tokens {
+		if r.token.Active && !r.token.Revoked() && r.token.Idle(now) {
+			found = append(found, id)
+		}
+	}
+	return first(limit, found), nil
+}

@@ -1,0 +1,266 @@
+// Package memory keeps everything in maps: for tests, for trials, and as the model that databases are compared with.
+// Nothing survives the process.
+//
+// It is meant to be obviously right rather than fast: one mutex, full scans for lists, and a copy of every record
+// that goes in or out. What verification asks for on every miss is found by key all the same.
+package memory
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/latchward/latchward"
+)
+
+// Store is a [latchward.Store] in maps. Create it with [New]. All methods are safe for concurrent use, but the
+// function given to [Store.Tx] must not call the store: a transaction keeps everybody else out until it ends.
+type Store struct {
+	mu       sync.RWMutex
+	history  string
+	position uint64
+
+	// Records are replaced, never changed in place, except for LastUsedAt, which no transaction writes.
+	tokens       map[latchward.TokenID]*record
+	secrets      map[latchward.KeyID]latchward.TokenID // current and retired ones
+	deleted      map[latchward.TokenID]*latchward.Token
+	users        map[latchward.UserID]*latchward.User
+	audit        []*latchward.AuditEntry // oldest first
+	fingerprints map[int]string
+
+	// The last ids given out. They never go back, so that no id is used twice.
+	lastToken latchward.TokenID
+	lastUser  latchward.UserID
+	lastEntry int64
+
+	usage usage
+}
+
+var _ latchward.Store = (*Store)(nil)
+
+// record is a token and the secrets it had before the current one.
+type record struct {
+	token   *latchward.Token
+	retired []latchward.RetiringSecret
+}
+
+// New returns an empty store with a history of its own.
+func New() *Store {
+	return &Store{
+		history:      rand.Text(),
+		tokens:       map[latchward.TokenID]*record{},
+		secrets:      map[latchward.KeyID]latchward.TokenID{},
+		deleted:      map[latchward.TokenID]*latchward.Token{},
+		users:        map[latchward.UserID]*latchward.User{},
+		fingerprints: map[int]string{},
+		usage:        newUsage(),
+	}
+}
+
+// notFound is the answer about a record that does not exist.
+func notFound(what string) error {
+	return latchward.Errorf(latchward.CodeNotFound, "there is no such %s", what)
+}
+
+// TokenFacts implements [latchward.Store].
+func (s *Store) TokenFacts(_ context.Context, id latchward.KeyID) (latchward.TokenFacts, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	tokenID, ok := s.secrets[id]
+	if !ok {
+		return latchward.TokenFacts{}, notFound("key id")
+	}
+	r := s.tokens[tokenID]
+	facts := latchward.TokenFacts{Token: s.copyToken(r.token), Digest: r.token.Secret.Digest}
+	if i := r.indexOf(id); i >= 0 {
+		facts.Digest, facts.EndsAt = r.retired[i].Digest, r.retired[i].EndsAt
+	}
+	return facts, nil
+}
+
+// indexOf returns where among r's retired secrets the one with that key id is, or -1.
+func (r *record) indexOf(id latchward.KeyID) int {
+	return slices.IndexFunc(r.retired, func(s latchward.RetiringSecret) bool { return s.KeyID == id })
+}
+
+// keyIDs returns the key ids that lead to r.
+func (r *record) keyIDs() []latchward.KeyID {
+	ids := []latchward.KeyID{r.token.Secret.KeyID}
+	for _, s := range r.retired {
+		ids = append(ids, s.KeyID)
+	}
+	return ids
+}
+
+// OwnerFacts implements [latchward.Store].
+func (s *Store) OwnerFacts(_ context.Context, owner latchward.Owner) (latchward.OwnerFacts, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	u := s.ownerUser(owner)
+	if u == nil {
+		return latchward.OwnerFacts{}, notFound("owner")
+	}
+	return latchward.OwnerFacts{
+		Active:        u.Active && !u.Removed(),
+		Administrator: u.Administrator,
+		ExternalID:    u.ExternalID,
+		Name:          u.DisplayName(),
+	}, nil
+}
+
+// ownerUser returns the user that an owner is, or nil.
+func (s *Store) ownerUser(owner latchward.Owner) *latchward.User {
+	if owner.Type != latchward.OwnerUser {
+		return nil
+	}
+	return s.users[latchward.UserID(owner.ID)]
+}
+
+// Token implements [latchward.Store].
+func (s *Store) Token(_ context.Context, id latchward.TokenID) (*latchward.Token, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.token(id)
+}
+
+func (s *Store) token(id latchward.TokenID) (*latchward.Token, error) {
+	r := s.tokens[id]
+	if r == nil {
+		return nil, notFound("token")
+	}
+	return s.copyToken(r.token), nil
+}
+
+// User implements [latchward.Store].
+func (s *Store) User(_ context.Context, id latchward.UserID) (*latchward.User, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.user(id)
+}
+
+func (s *Store) user(id latchward.UserID) (*latchward.User, error) {
+	return copyUser(s.users[id])
+}
+
+// UserByExternalID implements [latchward.Store].
+func (s *Store) UserByExternalID(_ context.Context, externalID string) (*latchward.User, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return copyUser(s.userWithExternalID(externalID))
+}
+
+// userWithExternalID returns the user with an external id, or nil; nobody has "".
+func (s *Store) userWithExternalID(externalID string) *latchward.User {
+	return s.findUser(externalID != "", func(u *latchward.User) bool { return u.ExternalID == externalID })
+}
+
+// UserByEmail implements [latchward.Store].
+func (s *Store) UserByEmail(_ context.Context, email string) (*latchward.User, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return copyUser(s.userWithEmail(email))
+}
+
+// userWithEmail returns the user who can be reached by an e-mail, or nil; nobody has "", and removed users have none.
+func (s *Store) userWithEmail(email string) *latchward.User {
+	email = foldASCII(email)
+	return s.findUser(email != "", func(u *latchward.User) bool {
+		return foldASCII(u.Email) == email && !u.Removed()
+	})
+}
+
+func (s *Store) findUser(possible bool, is func(*latchward.User) bool) *latchward.User {
+	if possible {
+		for _, u := range s.users {
+			if is(u) {
+				return u
+			}
+		}
+	}
+	return nil
+}
+
+// Users implements [latchward.Store].
+func (s *Store) Users(_ context.Context, f latchward.UserFilter) ([]*latchward.User, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []*latchward.User
+	for _, id := range slices.Sorted(maps.Keys(s.users)) {
+		u := s.users[id]
+		if id > f.After && (f.IncludeRemoved || !u.Removed()) && contains(f.Query, u.Name, u.Email, u.ExternalID) {
+			c := *u
+			found = append(found, &c)
+		}
+	}
+	return first(f.Limit, found), nil
+}
+
+// AuditEntries implements [latchward.Store].
+func (s *Store) AuditEntries(_ context.Context, f latchward.AuditFilter) ([]*latchward.AuditEntry, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []*latchward.AuditEntry
+	for _, e := range slices.Backward(s.audit) {
+		if matchesEntry(&f, e) {
+			found = append(found, copyEntry(e))
+		}
+	}
+	return first(f.Limit, found), nil
+}
+
+func matchesEntry(f *latchward.AuditFilter, e *latchward.AuditEntry) bool {
+	return (f.Action == "" || e.Action == f.Action) &&
+		(f.TargetType == "" || e.TargetType == f.TargetType) &&
+		(f.TargetID == 0 || e.TargetID == f.TargetID) &&
+		(f.Before == 0 || e.ID < f.Before)
+}
+
+// KeyFingerprints implements [latchward.Store].
+func (s *Store) KeyFingerprints(context.Context) (map[int]string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.fingerprints), nil
+}
+
+// KeyCounts implements [latchward.Store].
+func (s *Store) KeyCounts(context.Context) (map[int]int64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	counts := map[int]int64{}
+	for _, r := range s.tokens {
+		if !r.token.Revoked() {
+			counts[r.token.Secret.KeyID.Version()]++
+		}
+	}
+	return counts, nil
+}
+
+// Ping implements [latchward.Store].
+func (s *Store) Ping(context.Context) error { return nil }
+
+// first returns at most limit of a list; a limit of 0 is none.
+func first[T any](limit int, list []T) []T {
+	if limit > 0 && len(list) > limit {
+		return list[:limit]
+	}
+	return list
+}
+
+// contains reports whether query is part of any of the texts; ASCII letters match in either case.
+func contains(query string, texts ...string) bool {
+	query = foldASCII(query)
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(foldASCII(text), query) })
+}
+
+// foldASCII returns text with its ASCII capitals as small letters.
+func foldASCII(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, text)
+}
