@@ -410,6 +410,20 @@ func (s *Service) DeleteToken(ctx context.Context, id TokenID) error {
 	})
 }
 
+// StreamEnded leaves an audit entry that a request still open was ended because the verdict on it has become v.
+func (s *Service) StreamEnded(ctx context.Context, v Verdict) error {
+	if v.Token == nil {
+		return nil
+	}
+	system := Principal{Type: PrincipalSystem, Name: "gateway", Administrator: true}
+	return s.tx(ctx, func(tx Tx) error {
+		return tx.AppendAudit(&AuditEntry{
+			At: s.timestamp(), Actor: system, Action: ActionStreamEnd, TargetType: "token",
+			TargetID: int64(v.Token.ID), TargetName: v.Token.Name, After: map[string]any{"reason": string(v.Reason), "path": v.Path},
+		})
+	})
+}
+
 func loadFor(tx Tx, p Principal, id TokenID) (*Token, error) {
 	t, err := tx.Token(id)
 	if ErrorCode(err) == CodeNotFound {

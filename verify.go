@@ -61,6 +61,7 @@ type VerifyRequest struct {
 	Address     netip.Addr // the client's; invalid = not told: a token that is restricted by network fails
 	Permissions []string   // all of them are needed
 	Cost        int64      // units of the limits; 0 = 1
+	DryRun      bool       // judge only: book no cost, move no clock, count nothing
 }
 
 // Verdict is the answer to a VerifyRequest. "No" is a verdict; an error would mean that none could be made.
@@ -71,8 +72,8 @@ type Verdict struct {
 	Token   *Token
 	Subject Subject   // whom the verdict speaks about; the zero Subject when unknown
 	At      time.Time // when it was judged
+	Path    string    // the judged path in canonical form; "" when it was not told or has none
 	Limit   LimitStatus
-	Secret  KeyID // which secret was presented, for ending streams; zero when not proven
 }
 
 // Allowed reports whether the request may proceed.

@@ -16,7 +16,9 @@ func (s *Service) Verify(ctx context.Context, r VerifyRequest) (Verdict, error) 
 		s.counters.undecided.Add(1)
 		return v, err
 	}
-	s.counters.verdict(v.Reason)
+	if !r.DryRun {
+		s.counters.verdict(v.Reason)
+	}
 	return v, nil
 }
 
@@ -25,6 +27,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 		v.Reason = ReasonBadRequest
 		return nil
 	}
+	v.Path = r.Path
 	if r.Secret.IsZero() {
 		v.Reason = ReasonMissing
 		return nil
@@ -46,7 +49,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	if v.Reason == ReasonNotFound {
 		return nil
 	}
-	v.Token, v.Secret, v.Subject = f.token, presented.KeyID, subjectOf(f.token, owner)
+	v.Token, v.Subject = f.token, subjectOf(f.token, owner)
 	if v.Reason == ReasonAllowed {
 		return s.take(ctx, f, r, v)
 	}
@@ -94,7 +97,7 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		cost = 1
 	}
 	now := s.instant(v.At)
-	state, _, err := s.limiter.Take(ctx, now, cost, f.budgets)
+	state, err := s.book(ctx, now, cost, f.budgets, r.DryRun)
 	if err != nil {
 		var known *Error
 		if errors.As(err, &known) {
@@ -104,14 +107,23 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 	}
 	limit := f.budgets[state.Budget].Limits[state.Limit]
 	v.Limit = LimitStatus{
-		Name: limit.Name, Limit: limit.N, Window: limit.Window, Remaining: state.Remaining, Current: state.Used,
+		Name: limit.Name, Limit: limit.N, Window: limit.Window, Remaining: state.Remaining, Current: state.Current,
 		Reset: v.At.Add(time.Duration(state.Reset - now)),
 	}
 	if !state.Admitted {
-		v.Limit.Current = state.Used + cost
 		v.Reason = ReasonRateLimited
 		return nil
 	}
-	f.used(v.At)
+	if !r.DryRun {
+		f.used(v.At)
+	}
 	return nil
+}
+
+func (s *Service) book(ctx context.Context, now Instant, cost int64, budgets []Budget, dry bool) (LimitState, error) {
+	if dry {
+		return s.limiter.Peek(ctx, now, cost, budgets)
+	}
+	state, _, err := s.limiter.Take(ctx, now, cost, budgets)
+	return state, err
 }

@@ -67,6 +67,9 @@ func (p *Proxies) Trusts(peer netip.Addr) bool {
 	return slices.ContainsFunc(p.networks, func(network netip.Prefix) bool { return network.Contains(peer) })
 }
 
+// TrustsPeer reports whether r came straight from a trusted proxy.
+func (p *Proxies) TrustsPeer(r *http.Request) bool { return p.Trusts(peerAddress(r.RemoteAddr)) }
+
 // ClientAddress returns where r came from: the peer, or, if that is a trusted proxy, the last address of the header
 // that no trusted proxy has (RFC 7239 §5.2). When all of them are trusted proxies it is the first, and the peer when
 // there is no such header. IPv4 addresses are never mapped, and there is no zone.

@@ -23,6 +23,8 @@ type Judge struct {
 	Permissions []string                  // what a request needs, all of them
 	Cost        func(*http.Request) int64 // units of the limits, at least 1; nil = 1
 	Now         func() time.Time          // for verdicts that need no Verifier; nil = time.Now
+
+	dryRun bool // asks without booking a cost
 }
 
 // Judge returns the verdict on r and the judged path: canonical and without the base. It reads neither r's body nor
@@ -34,6 +36,18 @@ type Judge struct {
 // cost that can never pass, and unavailable for everything else.
 func (j *Judge) Judge(r *http.Request) (v latchward.Verdict, path string, err error) {
 	return j.judge(r, j.Proxies.ClientAddress(r))
+}
+
+// JudgeAgain returns the verdict that r would get now, booking no cost: whether a request that is still being served
+// may go on. A limit that is used up says nothing about that.
+func (j *Judge) JudgeAgain(r *http.Request) (latchward.Verdict, error) {
+	again := *j
+	again.dryRun = true
+	v, _, err := again.Judge(r)
+	if v.RetryAfter() > 0 {
+		v.Reason = latchward.ReasonAllowed
+	}
+	return v, err
 }
 
 func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, string, error) {
@@ -55,11 +69,14 @@ func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, s
 	}
 	if LooksLikeJWT(secret) {
 		v, err := j.person(r.Context(), secret)
+		v.Path = path
 		return v, path, err
 	}
 	v, err := j.Verifier.Verify(r.Context(), latchward.VerifyRequest{
 		Secret: secret, Method: method, Path: path, Address: address, Permissions: j.Permissions, Cost: j.cost(r),
+		DryRun: j.dryRun,
 	})
+	v.Path = path // a remote verifier does not say
 	return v, path, undecided(err)
 }
 

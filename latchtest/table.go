@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
 	"strconv"
@@ -135,7 +134,7 @@ func Local(ctx context.Context) context.Context {
 func (w *table) create(t *testing.T, world World, store latchward.Store) {
 	t.Helper()
 	w.now = world.Now
-	ring, err := latchward.GenerateKeyRing(seeded(1), w.now)
+	ring, err := latchward.GenerateKeyRing(Seeded(1), w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,6 +323,3 @@ func (w *table) do(ctx context.Context, words []string) error {
 	}
 	return err
 }
-
-// seeded returns a source of bytes that is the same for the same seed.
-func seeded(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }

@@ -1,0 +1,94 @@
+//go:build !race
+
+package latchward_test
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/latchtest"
+)
+
+// The hot path has a budget: a remembered token is judged, and a forged one refused, without any allocation.
+func TestVerifyAllocatesNothing(t *testing.T) {
+	f := newFixture(t, nil)
+	network, err := latchward.ParseNetwork("n", "10.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := f.create(t, latchward.NewToken{RateLimit: latchward.MaxRateLimit}).Secret
+	restricted := f.create(t, latchward.NewToken{
+		RateLimit: 1000, AllowedEndpoints: []string{"GET /stores/*/brands", "/products*"},
+		AllowedNetworks: []netip.Prefix{network},
+	}).Secret
+	spent := f.create(t, latchward.NewToken{RateLimit: 1}).Secret
+	disabled := f.create(t, latchward.NewToken{})
+	active := false
+	if _, err := f.UpdateToken(f.ctx, disabled.Token.ID, latchward.TokenUpdate{Active: &active}); err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := latchward.GenerateKeyRing(latchtest.Seeded(9), f.clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, _, err := latchward.NewSecret(latchtest.Seeded(4), latchward.DefaultPrefix, stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mistyped := latchward.SecretFromText(free.Expose()[:20] + "0" + free.Expose()[21:])
+	cases := []struct {
+		name   string
+		secret latchward.Secret
+		path   string
+		want   latchward.Reason
+	}{
+		{"allowed", free, "/products", latchward.ReasonAllowed},
+		{"restricted", restricted, "/products/1", latchward.ReasonAllowed},
+		{"endpoint not allowed", restricted, "/orders", latchward.ReasonEndpointNotAllowed},
+		{"rate limited", spent, "/products", latchward.ReasonRateLimited},
+		{"disabled", disabled.Secret, "/products", latchward.ReasonDisabled},
+		{"forged", forged, "/products", latchward.ReasonMalformed},
+		{"mistyped", mistyped, "/products", latchward.ReasonMalformed},
+		{"missing", latchward.Secret{}, "/products", latchward.ReasonMissing},
+	}
+	ctx := context.Background()
+	for _, c := range cases {
+		r := latchward.VerifyRequest{Secret: c.secret, Method: "GET", Path: c.path, Address: netip.MustParseAddr("10.1.2.3")}
+		for range 300 { // fills caches and grows rings
+			f.verify(t, ctx, r)
+		}
+		var got latchward.Reason
+		allocations := testing.AllocsPerRun(500, func() { got = f.verify(t, ctx, r) })
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+		if allocations != 0 {
+			t.Errorf("%s: %v allocations", c.name, allocations)
+		}
+	}
+}
+
+func (f *fixture) verify(t testing.TB, ctx context.Context, r latchward.VerifyRequest) latchward.Reason {
+	v, err := f.Verify(ctx, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Reason
+}
+
+// Recording is on every request: it may grow its buffer, and nothing else.
+func TestRecordAllocatesNothing(t *testing.T) {
+	f := newFixture(t, nil)
+	event := latchward.UsageEvent{
+		At: f.clock(), TokenID: 1, Credential: latchward.CredentialToken, Reason: latchward.ReasonAllowed,
+		Endpoint: "/products", Method: "GET", Status: 200, UserAgent: "test",
+	}
+	for range 20_000 {
+		f.Record(&event)
+	}
+	if allocations := testing.AllocsPerRun(5_000, func() { f.Record(&event) }); allocations != 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
