@@ -60,16 +60,16 @@ func isBase62(text string) bool {
 // eachByte times a byte is eight of that byte.
 const eachByte = 0x0101_0101_0101_0101
 
-// base62Bytes sets the highest bit of each byte of eight that is a digit. Bytes from 0x80 on carry into their
-// neighbours, but their own bit stays clear, which is enough to refuse the eight. It takes no branch, which random
-// digits would mispredict.
+// base62Bytes sets the highest bit of each byte of eight that is a digit, and no others while all are below 0x80. Of
+// those from there on, the first keeps its bit clear and may carry into the next: enough to refuse the eight. No
+// branch is taken, because random digits would have it mispredicted.
 func base62Bytes(eight uint64) uint64 {
 	const from0, after9 = (0x80 - '0') * eachByte, (0x80 - '9' - 1) * eachByte
 	const fromA, afterZ = (0x80 - 'a') * eachByte, (0x80 - 'z' - 1) * eachByte
 	lower := eight | 0x20*eachByte
 	digit := (eight + from0) &^ (eight + after9)
 	letter := (lower + fromA) &^ (lower + afterZ)
-	return (digit | letter) &^ eight
+	return digit | letter
 }
 
 // maxRandomReads bounds the search for usable bytes: needing a second read has a chance of one in a million.

@@ -135,8 +135,8 @@ func (r *KeyRing) key(version int) *serverKey {
 }
 
 // keyRingHeader explains the file to whoever finds it.
-const keyRingHeader = `# Server keys of Latchward. Keep this secret, and apart from the database and its backups: without it no token
-# can be verified; with it, whoever may write to the database can make tokens.
+const keyRingHeader = `# Server keys of Latchward. Keep this secret, and apart from the database and its backups:
+# without it no token can be verified; with it, whoever may write to the database can make tokens.
 # key <version 1-61> <created, RFC 3339> <current or retired> <32 bytes in hexadecimal>
 `
 

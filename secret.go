@@ -203,8 +203,9 @@ func ParseSecret(s Secret, prefix string, ring *KeyRing) (Credential, error) {
 // ValidatePrefix checks that prefix is 2 to 14 characters: a lower-case letter, then a-z, 0-9 or _, and _ at the
 // end, so that a secret is at most 64 characters and one word to a double click. The error is of code invalid.
 func ValidatePrefix(prefix string) error {
-	valid := len(prefix) >= 2 && len(prefix) <= prefixMax && 'a' <= prefix[0] && prefix[0] <= 'z' &&
-		strings.HasSuffix(prefix, "_") && strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+	const allowed = "0123456789_abcdefghijklmnopqrstuvwxyz" // in the order of ASCII: letters come last
+	valid := len(prefix) >= 2 && len(prefix) <= prefixMax && prefix[0] >= 'a' &&
+		strings.HasSuffix(prefix, "_") && strings.Trim(prefix, allowed) == ""
 	if !valid {
 		return Invalid("prefix", "a prefix is 2 to 14 characters: a lower-case letter, then a-z, 0-9 or _, and _ at the end")
 	}

@@ -50,7 +50,9 @@ func prints(v any) (outputs map[string]string) {
 		slog.New(handler(&log)).Error("told", "value", v, slog.Group("group", "value", v))
 		outputs[name] = log.String()
 	}
-	for name, encode := range map[string]func(any) ([]byte, error){"JSON": json.Marshal, "XML": xml.Marshal, "gob": gobEncode} {
+	for name, encode := range map[string]func(any) ([]byte, error){
+		"JSON": json.Marshal, "XML": xml.Marshal, "gob": gobEncode,
+	} {
 		text, err := encode(v)
 		outputs[name] = fmt.Sprint(string(text), err)
 	}

@@ -109,7 +109,8 @@ func TestVectorsCreated(t *testing.T) {
 			t.Fatal(err)
 		}
 		text, made := mustSecret(t, bytes.NewReader(random), v.Prefix, ring)
-		if text != v.Token || made.Digest.String() != v.Digest || made.KeyID.String() != v.KeyID || made.KeyID.Version() != v.Version {
+		if text != v.Token || made.Digest.String() != v.Digest ||
+			made.KeyID.String() != v.KeyID || made.KeyID.Version() != v.Version {
 			t.Errorf("made %s %v, want %s %s %s", text, made, v.Token, v.KeyID, v.Digest)
 		}
 		if TokenPrefix(v.Prefix, made.KeyID) != v.TokenPrefix || !strings.HasSuffix(text, v.Tag+v.CRC) {
