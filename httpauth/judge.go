@@ -59,25 +59,27 @@ func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, s
 	if !under {
 		return latchward.Verdict{}, "", &latchward.Error{Code: latchward.CodeNotFound, Message: "Not found"}
 	}
+	v, err := j.judgeAt(r, path, address)
+	v.Path = path // a remote verifier does not say
+	return v, path, undecided(err)
+}
+
+func (j *Judge) judgeAt(r *http.Request, path string, address netip.Addr) (latchward.Verdict, error) {
 	method, err := latchward.CanonicalMethod(r.Method)
 	if err != nil || queryHas(r.URL.RawQuery, j.isSecret) {
-		return j.refuse(latchward.ReasonBadRequest), path, nil
+		return j.refuse(latchward.ReasonBadRequest), nil
 	}
 	secret, reason := Credential(r)
-	if reason != "" {
-		return j.refuse(reason), path, nil
+	switch {
+	case reason != "":
+		return j.refuse(reason), nil
+	case LooksLikeJWT(secret):
+		return j.person(r.Context(), secret)
 	}
-	if LooksLikeJWT(secret) {
-		v, err := j.person(r.Context(), secret)
-		v.Path = path
-		return v, path, err
-	}
-	v, err := j.Verifier.Verify(r.Context(), latchward.VerifyRequest{
+	return j.Verifier.Verify(r.Context(), latchward.VerifyRequest{
 		Secret: secret, Method: method, Path: path, Address: address, Permissions: j.Permissions, Cost: j.cost(r),
 		DryRun: j.dryRun,
 	})
-	v.Path = path // a remote verifier does not say
-	return v, path, undecided(err)
 }
 
 func (j *Judge) refuse(reason latchward.Reason) latchward.Verdict {
@@ -94,7 +96,7 @@ func (j *Judge) person(ctx context.Context, jwt latchward.Secret) (latchward.Ver
 	case latchward.ErrorCode(err) == latchward.CodeUnauthenticated:
 		return j.refuse(latchward.ReasonMalformed), nil
 	case err != nil:
-		return latchward.Verdict{}, undecided(err)
+		return latchward.Verdict{}, err
 	}
 	v := j.refuse(latchward.ReasonAllowed)
 	v.Subject = latchward.Subject{Type: latchward.SubjectUser, ID: p.ID, Name: p.Name}

@@ -150,3 +150,11 @@ func TestFormatTime(t *testing.T) {
 		}
 	}
 }
+
+func remainingOf(w interface{ Header() http.Header }) int64 {
+	remaining, err := strconv.ParseInt(w.Header().Get("X-RateLimit-Remaining"), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return remaining
+}
