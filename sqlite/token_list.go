@@ -1,0 +1,161 @@
+package sqlite
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/latchward/latchward"
+)
+
+// Tokens implements [latchward.Store].
+func (s *Store) Tokens(ctx context.Context, f latchward.TokenFilter) ([]*latchward.Token, error) {
+	text, args := tokensQuery(&f)
+	tokens, err := collect(ctx, unprepared{s.readers}, scanToken, text, args...)
+	return tokens, s.translate(err)
+}
+
+// CountTokens implements [latchward.Store].
+func (s *Store) CountTokens(ctx context.Context, f latchward.TokenFilter) (int64, error) {
+	c := tokenConditions(&f)
+	text := `SELECT count(*) FROM api_tokens t WHERE t.deleted_at IS NULL` + c.text.String()
+	count, err := one(ctx, unprepared{s.readers}, scalar[int64], text, c.args...)
+	return count, s.translate(err)
+}
+
+// conditions are joined by AND, behind one that comes before them. Texts are constants; whatever comes from outside
+// is an argument.
+type conditions struct {
+	text strings.Builder
+	args []any
+}
+
+func (c *conditions) add(condition string, args ...any) {
+	c.text.WriteString(" AND " + condition)
+	c.args = append(c.args, args...)
+}
+
+func tokensQuery(f *latchward.TokenFilter) (string, []any) {
+	c := tokenConditions(f)
+	key, direction, beyond := sortKey(f.Sort), "", ">"
+	if f.Desc {
+		direction, beyond = " DESC", "<"
+	}
+	if f.After != nil {
+		c.add("("+key+", t.id) "+beyond+" (?, ?)", cursorValue(f), f.After.ID)
+	}
+	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
+		WHERE t.deleted_at IS NULL` + c.text.String() +
+		` ORDER BY ` + key + direction + `, t.id` + direction + ` LIMIT ?`
+	return text, append(c.args, limitOf(f.Limit))
+}
+
+// sortKey returns what an order compares first. A time that is not there counts as the zero time, as in cursors.
+func sortKey(sort latchward.TokenSort) string {
+	switch sort {
+	case latchward.SortUpdated:
+		return "t.updated_at"
+	case latchward.SortLastUsed:
+		return "ifnull(t.last_used_at, -62135596800000)"
+	case latchward.SortExpires:
+		return "ifnull(t.expires_at, -62135596800000)"
+	case latchward.SortName:
+		return "t.name"
+	default:
+		return "t.created_at"
+	}
+}
+
+func cursorValue(f *latchward.TokenFilter) any {
+	if f.Sort == latchward.SortName {
+		return f.After.Name
+	}
+	return f.After.Time.UnixMilli()
+}
+
+// limitOf returns limit for a LIMIT clause; 0 is none.
+func limitOf(limit int) int {
+	if limit <= 0 {
+		return -1
+	}
+	return limit
+}
+
+func tokenConditions(f *latchward.TokenFilter) *conditions {
+	c := &conditions{}
+	if f.Owner != nil {
+		c.add("t.user_id = ?", ownerID(*f.Owner))
+	}
+	if f.Kind != "" {
+		c.add("t.kind = ?", string(f.Kind))
+	}
+	if f.Status != "" {
+		c.addStatus(f.Status, f.Now)
+	}
+	if f.Query != "" {
+		c.addQuery(f.Query, "t.name", "t.description", "t.token_prefix")
+	}
+	if f.Tag != "" {
+		c.add("EXISTS (SELECT 1 FROM json_each(t.tags) WHERE value = ?)", f.Tag)
+	}
+	if !f.UnusedSince.IsZero() {
+		c.add("t.idle_since < ?", f.UnusedSince.UnixMilli())
+	}
+	if !f.ExpiresBefore.IsZero() {
+		c.add("t.expires_at < ?", f.ExpiresBefore.UnixMilli())
+	}
+	return c
+}
+
+// ownerID returns the id by which tokens name an owner, or what none of them names.
+func ownerID(owner latchward.Owner) any {
+	if owner.Type != latchward.OwnerUser {
+		return nil
+	}
+	return owner.ID
+}
+
+// addStatus says in SQL what Token.Status says in Go.
+func (c *conditions) addStatus(status latchward.Status, now time.Time) {
+	const (
+		inactive = "(t.active = 0 OR ifnull(t.idle_at < ?, 0))"
+		expired  = "ifnull(t.expires_at <= ?, 0)"
+	)
+	at := now.UnixMilli()
+	switch status {
+	case latchward.StatusRevoked:
+		c.add("t.revoked_at IS NOT NULL")
+	case latchward.StatusInactive:
+		c.add("t.revoked_at IS NULL AND "+inactive, at)
+	case latchward.StatusExpired:
+		c.add("t.revoked_at IS NULL AND NOT "+inactive+" AND "+expired, at, at)
+	case latchward.StatusActive:
+		c.add("t.revoked_at IS NULL AND NOT "+inactive+" AND NOT "+expired, at, at)
+	default:
+		c.add("0")
+	}
+}
+
+// addQuery finds query in any of the columns. SQLite's lower knows ASCII letters only, and here so do we; instr takes
+// every character as it is, which LIKE does not.
+func (c *conditions) addQuery(query string, columns ...string) {
+	query = lowerASCII(query)
+	var text strings.Builder
+	for i, column := range columns {
+		if i > 0 {
+			text.WriteString(" OR ")
+		}
+		text.WriteString("instr(lower(" + column + "), ?) > 0")
+		c.args = append(c.args, query)
+	}
+	c.add("(" + text.String() + ")")
+}
+
+func lowerASCII(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,190 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/latchward/latchward"
+)
+
+// UsageOffset implements [latchward.UsageStore].
+func (s *Store) UsageOffset(ctx context.Context, node string) (latchward.JournalOffset, error) {
+	var offset latchward.JournalOffset
+	_, err := one(ctx, s.reads, func(rows *sql.Rows) (none struct{}, err error) {
+		return none, rows.Scan(&offset.Segment, &offset.At)
+	}, `SELECT segment, at FROM usage_node WHERE node = ?`, node)
+	if errors.Is(err, sql.ErrNoRows) {
+		return latchward.JournalOffset{}, nil
+	}
+	return offset, s.translate(err)
+}
+
+// AddUsage implements [latchward.UsageStore].
+func (s *Store) AddUsage(ctx context.Context, b latchward.UsageBatch) error {
+	return s.write(ctx, func(w *work) error {
+		if err := moveOffset(w, &b); err != nil {
+			return err
+		}
+		addition, err := s.newAddition(w, &b)
+		if err != nil {
+			return err
+		}
+		return addition.write(w)
+	})
+}
+
+// moveOffset moves the node's offset from b.From to b.To.
+func moveOffset(w *work, b *latchward.UsageBatch) error {
+	if b.From == (latchward.JournalOffset{}) {
+		err := w.exec(`INSERT INTO usage_node (node, segment, at) VALUES (?, 0, 0) ON CONFLICT DO NOTHING`, b.Node)
+		if err != nil {
+			return err
+		}
+	}
+	n, err := w.count(`UPDATE usage_node SET segment = ?, at = ? WHERE node = ? AND segment = ? AND at = ?`,
+		b.To.Segment, b.To.At, b.Node, b.From.Segment, b.From.At)
+	if err == nil && n == 0 {
+		return conflict("", "The usage of this node was stored up to another offset.")
+	}
+	return err
+}
+
+// cellKey is a row of usage_hourly.
+type cellKey struct {
+	hour, token      int64
+	credential       latchward.CredentialType
+	endpoint, method string
+	class            int
+}
+
+func compareCells(a, b cellKey) int {
+	return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.token, b.token), cmp.Compare(a.credential, b.credential),
+		cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(a.method, b.method), cmp.Compare(a.class, b.class))
+}
+
+type tokenHour struct{ token, hour int64 }
+
+func compareTokenHours(a, b tokenHour) int {
+	return cmp.Or(cmp.Compare(a.token, b.token), cmp.Compare(a.hour, b.hour))
+}
+
+// addition is a batch, summed up, so that each row is written once however many events fall into it. Rows are written
+// in the order of their keys: neighbours are in the same page.
+type addition struct {
+	raw       []*latchward.UsageEvent // of tokens that exist, and of JWTs
+	cells     map[cellKey]*latchward.UsageCell
+	hours     map[tokenHour]int64
+	totals    map[int64]*latchward.UsageCell
+	endpoints map[string]int64 // the last hour of each
+	lastUsed  map[int64]int64  // of tokens that exist
+}
+
+func (s *Store) newAddition(w *work, b *latchward.UsageBatch) (*addition, error) {
+	fresh, err := s.freshRequests(w, b.Events)
+	if err != nil {
+		return nil, err
+	}
+	exists, err := existingTokens(w, b.Events)
+	if err != nil {
+		return nil, err
+	}
+	a := &addition{
+		cells: map[cellKey]*latchward.UsageCell{}, hours: map[tokenHour]int64{}, totals: map[int64]*latchward.UsageCell{},
+		endpoints: map[string]int64{}, lastUsed: map[int64]int64{},
+	}
+	for i := range b.Events {
+		e := &b.Events[i]
+		if e.RequestID != "" {
+			key := requestKey(e.RequestID)
+			if !fresh[key] {
+				continue
+			}
+			delete(fresh, key) // the next with this id is a repetition
+		}
+		a.add(e, b.Names[i], exists[int64(e.TokenID)])
+	}
+	return a, nil
+}
+
+// freshRequests notes the request ids of events and returns those that had not been noted before.
+func (s *Store) freshRequests(w *work, events []latchward.UsageEvent) (map[string]bool, error) {
+	var ids []string
+	for i := range events {
+		if id := events[i].RequestID; id != "" {
+			ids = append(ids, requestKey(id))
+		}
+	}
+	fresh := map[string]bool{}
+	if len(ids) == 0 {
+		return fresh, nil
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	noted, err := collect(w.ctx, w, scalar[string], `INSERT INTO usage_request (request_id, at)
+		SELECT value, ? FROM json_each(?) WHERE true ON CONFLICT DO NOTHING RETURNING request_id`,
+		s.now().UnixMilli(), string(list))
+	for _, id := range noted {
+		fresh[id] = true
+	}
+	return fresh, err
+}
+
+// requestKey returns a request id as JSON can carry it.
+func requestKey(id string) string { return strings.ToValidUTF8(id, "\uFFFD") }
+
+// existingTokens returns the tokens of events that are there and were not deleted.
+func existingTokens(w *work, events []latchward.UsageEvent) (map[int64]bool, error) {
+	wanted := map[int64]bool{}
+	for i := range events {
+		wanted[int64(events[i].TokenID)] = true
+	}
+	list, err := json.Marshal(slices.Collect(maps.Keys(wanted)))
+	if err != nil {
+		return nil, err
+	}
+	found, err := collect(w.ctx, w, scalar[int64], `SELECT id FROM api_tokens
+		WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL`, string(list))
+	exists := map[int64]bool{}
+	for _, id := range found {
+		exists[id] = true
+	}
+	return exists, err
+}
+
+func (a *addition) add(e *latchward.UsageEvent, name string, tokenExists bool) {
+	token, at := int64(e.TokenID), e.At.UnixMilli()
+	hour := hourOf(e.At)
+	cell := latchward.UsageCell{
+		Requests: 1, Duration: e.Duration, RequestBytes: e.RequestBytes, ResponseBytes: e.ResponseBytes,
+	}
+	if e.Status >= 400 {
+		cell.Failed = 1
+	}
+	sum(a.cells, cellKey{hour, token, e.Credential, name, e.Method, e.Status / 100}, cell)
+	a.endpoints[name] = max(a.endpoints[name], hour)
+	if token != 0 {
+		sum(a.totals, token, cell)
+		a.hours[tokenHour{token, hour}]++
+	}
+	if token == 0 || tokenExists {
+		a.raw = append(a.raw, e)
+	}
+	if tokenExists && e.Accepted() {
+		a.lastUsed[token] = max(a.lastUsed[token], at)
+	}
+}
+
+func sum[K comparable](sums map[K]*latchward.UsageCell, key K, cell latchward.UsageCell) {
+	if sums[key] == nil {
+		sums[key] = &latchward.UsageCell{}
+	}
+	sums[key].Add(cell)
+}

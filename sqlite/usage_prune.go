@@ -1,0 +1,91 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/latchward/latchward"
+)
+
+// keepRequestIDs is for how long a request id is recognised after it was added. Whoever reports usage gives up
+// repeating long before.
+const keepRequestIDs = 24 * time.Hour
+
+// ForgetUsage implements [latchward.UsageStore]. A deleted token's row goes behind the last of its raw usage, so that
+// the cascade in the schema never has more to do than a batch (X-13).
+func (s *Store) ForgetUsage(ctx context.Context, limit int) (removed int, err error) {
+	for range limit {
+		n, done, err := s.forgetToken(ctx, limit-removed)
+		removed += n
+		if err != nil || done || removed >= limit {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// forgetToken removes up to limit raw events of one deleted token, and its row if those were the last. done says that
+// no token is waiting.
+func (s *Store) forgetToken(ctx context.Context, limit int) (removed int, done bool, err error) {
+	id, err := one(ctx, s.reads, scalar[int64], `SELECT id FROM api_tokens WHERE deleted_at IS NOT NULL LIMIT 1`)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, true, nil
+	}
+	if err != nil {
+		return 0, true, s.translate(err)
+	}
+	err = s.write(ctx, func(w *work) error {
+		removed, err = w.count(`DELETE FROM api_token_usage WHERE id IN (
+			SELECT id FROM api_token_usage WHERE token_id = ? LIMIT ?)`, id, limit)
+		if err != nil || removed == limit {
+			return err
+		}
+		return w.exec(`DELETE FROM api_tokens WHERE id = ? AND deleted_at IS NOT NULL`, id)
+	})
+	if err != nil {
+		return 0, true, err
+	}
+	return removed, false, nil
+}
+
+// pruned lists what retention removes, each with the rows that go first. Names of endpoints go last: they stay for as
+// long as sums name them.
+var pruned = []struct {
+	text  string
+	limit func(r *latchward.UsageRetention, now time.Time) time.Time
+}{
+	{`DELETE FROM api_token_usage WHERE id IN (
+		SELECT id FROM api_token_usage WHERE created_at < ? ORDER BY created_at LIMIT ?)`, eventsEnd},
+	{`DELETE FROM usage_hourly WHERE (hour, token_id, credential, endpoint, method, class) IN (
+		SELECT hour, token_id, credential, endpoint, method, class FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ?)`,
+		hoursEnd},
+	{`DELETE FROM usage_token_hour WHERE (token_id, hour) IN (
+		SELECT token_id, hour FROM usage_token_hour WHERE hour < ? ORDER BY hour LIMIT ?)`, hoursEnd},
+	{`DELETE FROM usage_endpoint WHERE endpoint IN (
+		SELECT endpoint FROM usage_endpoint WHERE hour < ? LIMIT ?)`, hoursEnd},
+	{`DELETE FROM usage_request WHERE request_id IN (
+		SELECT request_id FROM usage_request WHERE at < ? ORDER BY at LIMIT ?)`, requestsEnd},
+}
+
+func eventsEnd(r *latchward.UsageRetention, _ time.Time) time.Time { return r.Events }
+func hoursEnd(r *latchward.UsageRetention, _ time.Time) time.Time  { return r.Hours }
+func requestsEnd(_ *latchward.UsageRetention, now time.Time) time.Time {
+	return now.Add(-keepRequestIDs)
+}
+
+// PruneUsage implements [latchward.UsageStore]. Each kind of row is a transaction of its own.
+func (s *Store) PruneUsage(ctx context.Context, r latchward.UsageRetention, limit int) (removed int, err error) {
+	for _, p := range pruned {
+		err = s.write(ctx, func(w *work) error {
+			n, err := w.count(p.text, p.limit(&r, s.now()).UnixMilli(), limit)
+			removed += n
+			return err
+		})
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
