@@ -18,74 +18,6 @@ const (
 	fillTimeout      = 5 * time.Second  // a fill runs under its own deadline, not its first caller's
 )
 
-// facts are what a decision needs to know about one secret, compiled once and then only read, save for lastUsed.
-type facts struct {
-	token     *Token
-	digest    Digest
-	endsAt    time.Time // of a rotated-out secret
-	endpoints Patterns
-	budgets   []Budget
-	idleAfter time.Duration // 0 = never
-	idleBase  time.Time     // creation or re-enabling, whichever is later
-	lastUsed  *atomic.Int64 // unix milliseconds of the last accepted use that this node knows of
-	owner     atomic.Pointer[ownerCell]
-}
-
-// compile prepares a store's facts for decisions. A list of endpoints that cannot be read denies.
-func compile(tf TokenFacts) (*facts, error) {
-	t := tf.Token
-	endpoints, err := ParsePatterns("allowed_endpoints", t.AllowedEndpoints)
-	if err != nil {
-		return nil, &Error{Code: CodeUnavailable, Message: "the token's stored endpoint list cannot be read", Err: err}
-	}
-	f := &facts{token: t, digest: tf.Digest, endsAt: tf.EndsAt, endpoints: endpoints, lastUsed: new(atomic.Int64)}
-	f.idleAfter = time.Duration(t.IdleTimeoutDays) * 24 * time.Hour
-	f.idleBase = t.CreatedAt
-	if t.EnabledAt.After(f.idleBase) {
-		f.idleBase = t.EnabledAt
-	}
-	if !t.LastUsedAt.IsZero() {
-		f.lastUsed.Store(t.LastUsedAt.UnixMilli())
-	}
-	f.budgets = []Budget{{
-		Key:    BudgetKey{Kind: BudgetToken, ID: int64(t.ID)},
-		Limits: []Limit{{Name: rateLimitName, N: t.RateLimit, Window: time.Minute}},
-	}}
-	return f, nil
-}
-
-const rateLimitName = "rate_limit"
-
-// idle is Token.Idle with the uses that are not in the store yet.
-func (f *facts) idle(now time.Time) bool {
-	if f.idleAfter == 0 {
-		return false
-	}
-	since := max(f.idleBase.UnixMilli(), f.lastUsed.Load())
-	return now.UnixMilli()-since > f.idleAfter.Milliseconds()
-}
-
-// used notes an accepted request. One store a second is enough for a clock that counts days.
-func (f *facts) used(now time.Time) {
-	at := now.UnixMilli()
-	if last := f.lastUsed.Load(); at-last >= 1000 {
-		f.lastUsed.CompareAndSwap(last, at)
-	}
-}
-
-func (f *facts) allowsPermissions(owner *OwnerFacts, permissions []string) bool {
-	if len(permissions) == 0 {
-		return true
-	}
-	held := newRights(f.token.Kind, f.token.Permissions, owner.Administrator)
-	for _, permission := range permissions {
-		if !held.has(permission) {
-			return false
-		}
-	}
-	return true
-}
-
 // ownerCell holds what many tokens share: a change of an owner empties one cell instead of touching every token.
 // A cell that is no longer in the cache's table is dead: its facts stay nil, and whoever holds it looks up a new one.
 type ownerCell struct {
@@ -108,6 +40,8 @@ type cache struct {
 
 	ownersMu sync.RWMutex
 	owners   map[string]*ownerCell
+
+	shared shared
 }
 
 type cacheShard struct {
@@ -204,7 +138,7 @@ func (c *cache) read(ctx context.Context, id KeyID) (*facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := compile(tf)
+	f, err := c.compile(tf)
 	if err != nil {
 		return nil, err
 	}

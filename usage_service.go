@@ -3,6 +3,7 @@ package latchward
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,38 +66,56 @@ func (s *Service) FlushUsage(ctx context.Context) error {
 	u := &s.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	err := u.journal.Read(ctx, u.done, func(events []UsageEvent, to JournalOffset) error {
-		return s.addUsage(ctx, events, to)
-	})
-	if err != nil {
-		s.counters.usageFlushFails.Add(1)
-		return fmt.Errorf("storing usage: %w", err)
+	for {
+		err := u.journal.Read(ctx, u.done, func(events []UsageEvent, to JournalOffset) error {
+			return s.addUsage(ctx, events, to)
+		})
+		if errors.Is(err, errResume) {
+			continue
+		}
+		if err != nil {
+			s.counters.usageFlushFails.Add(1)
+			return fmt.Errorf("storing usage: %w", err)
+		}
+		return nil
 	}
-	return nil
 }
+
+// errResume says that reading must begin again at usagePipeline.done.
+var errResume = errors.New("usage was stored up to another point")
 
 func (s *Service) addUsage(ctx context.Context, events []UsageEvent, to JournalOffset) error {
 	u := &s.usage
 	batch := UsageBatch{Node: u.journal.Node(), From: u.done, To: to, Events: events, Names: u.names.of(events)}
 	err := s.store.AddUsage(ctx, batch)
 	if ErrorCode(err) == CodeConflict {
-		// An earlier flush whose outcome was unknown did commit. Whatever it held is in the store.
-		stored, readErr := s.store.UsageOffset(ctx, batch.Node)
-		if readErr != nil {
-			return readErr
-		}
-		if stored != to {
-			u.done = stored
-			return fmt.Errorf("usage had been stored up to another point; the next flush continues there: %w", err)
-		}
-		err = nil
+		return s.resumeUsage(ctx, batch, err)
 	}
 	if err != nil {
 		return err
 	}
-	u.done = to
-	s.counters.usageFlushed.Add(int64(len(events)))
-	return u.journal.Release(to)
+	return s.usageStored(to)
+}
+
+// resumeUsage settles a conflict: an earlier flush whose outcome was unknown did commit, and what it held is stored.
+func (s *Service) resumeUsage(ctx context.Context, b UsageBatch, conflict error) error {
+	stored, err := s.store.UsageOffset(ctx, b.Node)
+	if err != nil {
+		return err
+	}
+	if stored == b.From {
+		return conflict // nothing to settle: the store contradicts itself
+	}
+	if err := s.usageStored(stored); err != nil {
+		return err
+	}
+	return errResume
+}
+
+func (s *Service) usageStored(to JournalOffset) error {
+	s.counters.usageFlushed.Add(to.At - s.usage.done.At)
+	s.usage.done = to
+	return s.usage.journal.Release(to)
 }
 
 func (s *Service) lastFlush(ctx context.Context) error {

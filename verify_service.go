@@ -45,7 +45,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	if err != nil {
 		return err
 	}
-	v.Reason = decide(f, owner, presented, r, v.At)
+	v.Reason = decide(f, owner, presented.Digest, r, v.At.UnixNano())
 	if v.Reason == ReasonNotFound {
 		return nil
 	}
