@@ -60,8 +60,11 @@ func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, s
 		return latchward.Verdict{}, "", &latchward.Error{Code: latchward.CodeNotFound, Message: "Not found"}
 	}
 	v, err := j.judgeAt(r, path, address)
+	if err != nil {
+		return latchward.Verdict{}, path, undecided(err)
+	}
 	v.Path = path // a remote verifier does not say
-	return v, path, undecided(err)
+	return v, path, nil
 }
 
 func (j *Judge) judgeAt(r *http.Request, path string, address netip.Addr) (latchward.Verdict, error) {
@@ -110,7 +113,7 @@ func (j *Judge) person(ctx context.Context, jwt latchward.Secret) (latchward.Ver
 // client of that caller.
 func undecided(err error) error {
 	switch latchward.ErrorCode(err) {
-	case "", latchward.CodeInvalid, latchward.CodeUnavailable:
+	case latchward.CodeInvalid, latchward.CodeUnavailable:
 		return err
 	}
 	return &latchward.Error{
