@@ -82,7 +82,6 @@ const (
 	keysFile      = "keys"
 	jwtSecretFile = "jwt-secret"
 	socketFile    = "latchward.sock"
-	lockFile      = "lock"
 )
 
 func (c *Config) path(file string) string { return filepath.Join(c.Data, file) }
@@ -100,4 +99,11 @@ func (c *Config) open() bool { return c.Authentication == "off" }
 // ownJWTs reports whether people's JWTs are signed with a secret made here rather than by an identity provider.
 func (c *Config) ownJWTs() bool {
 	return c.JWTSecret.IsZero() && c.JWKSURL == "" && c.JWKSFile == ""
+}
+
+func (c *Config) version() string {
+	if c.Version == "" {
+		return "devel"
+	}
+	return c.Version
 }

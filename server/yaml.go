@@ -114,7 +114,7 @@ func (y *yamlReader) sequence(n *yaml.Node, key string, list reflect.Value) {
 			if err := setText(list.Index(i), "", item.Value); err != nil {
 				y.fault(item, name, err.Error())
 			}
-		case item.Kind == yaml.MappingNode && list.Index(i).Kind() == reflect.Struct:
+		case item.Kind == yaml.MappingNode && list.Type() == reflect.TypeFor[[]Upstream]():
 			y.item(item, name, list.Index(i))
 		default:
 			y.fault(item, name, "must be a single value")

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/demo"
+	"github.com/latchward/latchward/server"
+)
+
+type demoCommand struct {
+	Listen string `help:"Address of the API; port 0 for one that is free." default:"127.0.0.1:3010" placeholder:"ADDRESS"`
+	Quiet  bool   `short:"q" help:"Print shell lines that set the environment, close standard output, and send no sample traffic."`
+}
+
+// Help implements kong.HelpProvider.
+func (demoCommand) Help() string {
+	return `Examples:
+  latchward demo
+  eval "$(latchward demo --quiet &)"; curl -H "Authorization: Bearer $TOKEN" "$LATCHWARD_URL/api/products?store_id=1"`
+}
+
+// Run serves in the foreground until a signal comes, and leaves nothing behind.
+func (c *demoCommand) Run(ctx context.Context, s *session) error {
+	ctx, stop := untilSignal(ctx)
+	defer stop()
+	folder, err := os.MkdirTemp("", "latchward-demo-")
+	if err != nil {
+		return fmt.Errorf("making a temporary folder: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	upstream, err := startSampleAPI()
+	if err != nil {
+		return err
+	}
+	defer upstream.server.Close()
+	config, err := c.config(folder, upstream.url)
+	if err != nil {
+		return err
+	}
+	config.Version, config.Logs = version(), s.err
+	return c.serve(ctx, s, config)
+}
+
+func (c *demoCommand) serve(ctx context.Context, s *session, config server.Config) error {
+	latchward, err := server.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	shown, err := c.prepare(ctx, latchward, config)
+	if err == nil {
+		err = c.show(s.out, shown)
+	}
+	if err != nil {
+		return errors.Join(err, latchward.Close())
+	}
+	if !c.Quiet {
+		go demo.Traffic(ctx, &http.Client{Timeout: 5 * time.Second}, latchward.URL(), shown.tokens)
+	}
+	return latchward.Run(ctx)
+}
+
+// sampleAPI is the service behind the gateway.
+type sampleAPI struct {
+	server *http.Server
+	url    string
+}
+
+func startSampleAPI() (*sampleAPI, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the sample API: %w", err)
+	}
+	api := &sampleAPI{
+		server: &http.Server{Handler: demo.API(), ReadHeaderTimeout: 10 * time.Second},
+		url:    "http://" + listener.Addr().String(),
+	}
+	go api.server.Serve(listener) //nolint:errcheck // ends with Close
+	return api, nil
+}
+
+// config is that of a server which takes nothing from this machine's own configuration.
+func (c *demoCommand) config(folder, upstream string) (server.Config, error) {
+	operations := "127.0.0.1:9464"
+	if strings.HasSuffix(c.Listen, ":0") {
+		operations = "127.0.0.1:0"
+	}
+	return server.Load(server.Sources{File: os.DevNull, Flags: map[string]string{
+		"data": folder, "api.listen": c.Listen, "operations.listen": operations, "upstreams": upstream,
+		"gateway.accept_jwt": "true", "log.level": "warn", "shutdown.delay": "0s", "shutdown.timeout": "2s",
+	}})
+}
+
+// shownDemo is what the demo prints.
+type shownDemo struct {
+	URL, OperationsURL, Folder                string
+	AdminJWT, Token, VerifyToken, MobileToken string
+	DeviceID                                  latchward.TokenID
+	tokens                                    demo.Tokens
+}
+
+func (c *demoCommand) prepare(ctx context.Context, s *server.Server, config server.Config) (*shownDemo, error) {
+	tokens, err := demo.Seed(ctx, s.Service())
+	if err != nil {
+		return nil, err
+	}
+	jwt, err := server.MintJWT(config, server.Person{
+		Subject: demo.Administrator, Administrator: true, ExpiresIn: 30 * 24 * time.Hour,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shownDemo{
+		URL: s.URL(), OperationsURL: s.OperationsURL(), Folder: config.Data, AdminJWT: jwt.Expose(),
+		Token: tokens.WordPress.Secret.Expose(), VerifyToken: tokens.Verifier.Secret.Expose(),
+		MobileToken: tokens.Mobile.Secret.Expose(), DeviceID: tokens.Device.Token.ID, tokens: tokens,
+	}, nil
+}
+
+const exportsText = `export LATCHWARD_URL={{.URL}}
+export ADMIN_JWT={{.AdminJWT}}
+export TOKEN={{.Token}}
+export VERIFY_TOKEN={{.VerifyToken}}
+`
+
+const introductionText = `Latchward is running with a sample store API behind it. Ctrl-C stops it and removes everything.
+
+  API and gateway  {{.URL}}
+  API reference    {{.URL}}/api/latchward/docs
+  Metrics, health  {{.OperationsURL}}/metrics  {{.OperationsURL}}/readyz
+  Data folder      {{.Folder}}
+
+Paste these four lines into another shell:
+
+` + exportsText + `
+and try:
+
+# Call the sample API through the gateway with a token (200 requests a minute, three patterns).
+curl -i -H "Authorization: Bearer $TOKEN" "$LATCHWARD_URL/api/products?store_id=1"
+
+# The token may not call this.
+curl -i -H "Authorization: Bearer $TOKEN" "$LATCHWARD_URL/api/orders"
+
+# List all tokens with their counters, and see what one of them did.
+curl -H "Authorization: Bearer $ADMIN_JWT" "$LATCHWARD_URL/api/api-tokens"
+curl -H "Authorization: Bearer $ADMIN_JWT" "$LATCHWARD_URL/api/api-tokens/1/usage?days=7"
+
+# Create a token. Its secret is shown once.
+curl -X POST -H "Authorization: Bearer $ADMIN_JWT" -H "Content-Type: application/json" \
+  -d '{"name": "My first token", "rate_limit": 60, "allowed_endpoints": ["GET /products*"]}' "$LATCHWARD_URL/api/api-tokens"
+
+# A service of your own asks about a token that it was shown.
+curl -X POST -H "Authorization: Bearer $VERIFY_TOKEN" -H "Content-Type: application/json" \
+  -d "{\"token\": \"$TOKEN\", \"method\": \"GET\", \"path\": \"/products\"}" "$LATCHWARD_URL/api/latchward/verify"
+
+# Revoke the token of the hive's camera: its next request fails.
+curl -X POST -H "Authorization: Bearer $ADMIN_JWT" -H "Content-Type: application/json" \
+  -d '{"reason": "camera was stolen"}' "$LATCHWARD_URL/api/api-tokens/{{.DeviceID}}/revoke"
+
+The command line works on it, too: latchward token list
+`
+
+// show prints what can be done. Quiet output is closed, so that a shell that reads it to its end goes on.
+func (c *demoCommand) show(to io.Writer, shown *shownDemo) error {
+	text := introductionText
+	if c.Quiet {
+		text = exportsText
+	}
+	if err := template.Must(template.New("").Parse(text)).Execute(to, shown); err != nil {
+		return err
+	}
+	if closer, ok := to.(io.Closer); ok && c.Quiet {
+		return closer.Close()
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/rest"
+)
+
+type keysCommands struct {
+	Status keysStatus `cmd:"" help:"List the server keys and how many tokens depend on each."`
+	Rotate keysRotate `cmd:"" help:"Make new secrets under a new server key; old ones stay valid."`
+	Drop   keysDrop   `cmd:"" help:"Forget a retired server key: secrets made under it are refused from then on."`
+}
+
+type keysStatus struct{}
+
+func (c *keysStatus) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(client *rest.Client) error { return s.keys(client.KeyStatus(ctx)) })
+}
+
+func (s *session) keys(reply rest.KeyList, err error) error {
+	if err != nil {
+		return err
+	}
+	t := table{header: []string{"VERSION", "STATE", "CREATED", "FINGERPRINT", "TOKENS"}}
+	for _, k := range reply.Keys {
+		state := "retired"
+		if k.Current {
+			state = "current"
+		}
+		t.add("v"+strconv.Itoa(k.Version), state, moment(k.CreatedAt, "-"), k.Fingerprint, number(k.Tokens))
+	}
+	return s.print(reply, t)
+}
+
+type keysRotate struct{}
+
+func (c *keysRotate) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(client *rest.Client) error { return s.keys(client.RotateKey(ctx)) })
+}
+
+type keysDrop struct {
+	Version string `arg:"" help:"Version of the key, as keys status shows it."`
+	Yes     bool   `short:"y" help:"Yes, refuse all tokens that depend on it."`
+}
+
+// Run shows which tokens would stop working before it lets that happen.
+func (c *keysDrop) Run(ctx context.Context, s *session) error {
+	version, err := strconv.Atoi(strings.TrimPrefix(c.Version, "v"))
+	if err != nil {
+		return latchward.Invalid("version", "must be that of a key, as keys status shows it")
+	}
+	return s.with(ctx, func(client *rest.Client) error {
+		if !c.Yes {
+			if err := s.dependents(ctx, client, version); err != nil {
+				return err
+			}
+		}
+		return s.keys(client.DropKey(ctx, version))
+	})
+}
+
+// dependents lists the tokens under a key, and returns an error if there are any.
+func (s *session) dependents(ctx context.Context, client *rest.Client, version int) error {
+	status, err := client.KeyStatus(ctx)
+	if err != nil {
+		return err
+	}
+	var dependent int64
+	for _, k := range status.Keys {
+		if k.Version == version {
+			dependent = k.Tokens
+		}
+	}
+	if dependent == 0 {
+		return nil
+	}
+	tokens, err := tokensUnder(ctx, client, version)
+	if err != nil {
+		return err
+	}
+	t := tokenTable(tokens)
+	if err := t.write(s.err); err != nil {
+		return err
+	}
+	return latchward.Errorf(latchward.CodeConflict, "%d tokens depend on server key v%d and would be refused: rotate them first, "+
+		"or add --yes", dependent, version)
+}
+
+// tokensUnder returns the tokens that are not revoked and have their secret under a server key. The display part of a
+// secret ends in the first eight characters of the key id, of which the first names the key.
+func tokensUnder(ctx context.Context, client *rest.Client, version int) ([]rest.Token, error) {
+	const digits, shown = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 8
+	var found []rest.Token
+	for query := (rest.TokenQuery{}); ; {
+		page, err := client.Tokens(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page.Tokens {
+			if at := len(t.Prefix) - shown; t.Status != latchward.StatusRevoked && at >= 0 &&
+				strings.IndexByte(digits, t.Prefix[at]) == version {
+				found = append(found, t)
+			}
+		}
+		if page.NextCursor == nil {
+			return found, nil
+		}
+		query.Cursor = *page.NextCursor
+	}
+}

@@ -1,0 +1,457 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/rest"
+)
+
+type tokenCommands struct {
+	Create  tokenCreate  `cmd:"" help:"Create a token and print its secret, which nobody will be told again."`
+	List    tokenList    `cmd:"" help:"List tokens with their counters."`
+	Show    tokenShow    `cmd:"" help:"Show a token."`
+	Update  tokenUpdate  `cmd:"" help:"Change a token; what is not named stays."`
+	Enable  tokenEnable  `cmd:"" help:"Let an inactive token work again."`
+	Disable tokenDisable `cmd:"" help:"Stop a token from working, until it is enabled again."`
+	Rotate  tokenRotate  `cmd:"" help:"Give a token a new secret; the old one stops working at once."`
+	Revoke  tokenRevoke  `cmd:"" help:"End a token for good and keep its record."`
+	Delete  tokenDelete  `cmd:"" help:"Remove a token and its record."`
+	Usage   tokenUsage   `cmd:"" help:"Show what a token did, or all of them."`
+}
+
+// tokenFields are what creating and changing a token have in common.
+type tokenFields struct {
+	Description *string  `help:"What it is for." placeholder:"TEXT"`
+	RateLimit   *int64   `help:"Requests per minute (default 100)." placeholder:"N"`
+	Endpoint    []string `help:"Allowed endpoint, such as '/products*' or 'GET,POST /orders'; may be repeated." placeholder:"PATTERN" sep:"none"`
+	Network     []string `help:"Allowed client network or address; may be repeated." placeholder:"CIDR"`
+	Permission  []string `help:"Permission, such as tokens.verify; may be repeated." placeholder:"NAME"`
+	Expires     *moments `help:"Date or time from which on it is expired." placeholder:"WHEN"`
+	NotBefore   *moments `help:"Date or time before which it is not valid." placeholder:"WHEN"`
+	IdleDays    *int     `help:"Days without use after which it goes inactive; 0 for never." placeholder:"N"`
+	Tag         []string `help:"Tag; may be repeated." placeholder:"TAG"`
+	Metadata    *string  `help:"JSON object to keep with it." placeholder:"JSON"`
+}
+
+// moments is a time as the API takes it: a date alone is its midnight in UTC.
+type moments struct{ rest.Time }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *moments) UnmarshalText(text []byte) error {
+	if err := m.UnmarshalJSON([]byte(strconv.Quote(string(text)))); err != nil {
+		return fmt.Errorf("%s", latchward.ErrorMessage(err))
+	}
+	return nil
+}
+
+type tokenCreate struct {
+	Name string `arg:"" optional:"" help:"Name by which people recognise it."`
+	tokenFields
+	Kind  string `help:"personal (acts as its owner) or service (acts as itself)." enum:"personal,service" default:"personal"`
+	Owner string `help:"Id or e-mail of its owner; by default whoever asks, or the first administrator." placeholder:"USER"`
+	Quiet bool   `short:"q" help:"Print the secret alone."`
+}
+
+// Help implements kong.HelpProvider.
+func (tokenCreate) Help() string {
+	return `Examples:
+  latchward token create "WordPress - example.com" --rate-limit 200 --endpoint '/products*' --endpoint '/stores*'
+  latchward token create "Hive 7" --idle-days 0 --owner ben@example.com
+  latchward token create "Telemetry service" --kind service --permission tokens.verify
+  export TOKEN=$(latchward token create "Nightly job" --expires 2027-01-01 --quiet)`
+}
+
+func (c *tokenCreate) Run(ctx context.Context, s *session) error {
+	change, err := c.change()
+	if err != nil {
+		return err
+	}
+	asked := rest.NewToken{
+		Name: rest.Some(c.Name), Kind: rest.Some(latchward.Kind(c.Kind)), Description: change.Description,
+		RateLimit: change.RateLimit, ExpiresAt: change.ExpiresAt, AllowedEndpoints: change.AllowedEndpoints,
+		AllowedNetworks: change.AllowedNetworks, Permissions: change.Permissions, NotBefore: change.NotBefore,
+		IdleTimeoutDays: change.IdleTimeoutDays, Tags: change.Tags, Metadata: change.Metadata,
+	}
+	if c.Kind == string(latchward.KindService) && !asked.Permissions.Set {
+		asked.Permissions = rest.Some([]string{})
+	}
+	return s.with(ctx, func(client *rest.Client) error {
+		if c.Owner != "" {
+			id, err := userID(ctx, client, c.Owner)
+			if err != nil {
+				return err
+			}
+			asked.Owner = rest.Some(rest.TokenOwner{ID: id})
+		}
+		reply, err := client.CreateToken(ctx, asked)
+		if err != nil {
+			return err
+		}
+		return s.issued(reply, c.Quiet)
+	})
+}
+
+// change returns what was named on the command line.
+func (f *tokenFields) change() (rest.TokenChange, error) {
+	var c rest.TokenChange
+	given(&c.Description, f.Description)
+	given(&c.RateLimit, f.RateLimit)
+	givenList(&c.AllowedEndpoints, f.Endpoint)
+	givenList(&c.AllowedNetworks, f.Network)
+	givenList(&c.Permissions, f.Permission)
+	givenList(&c.Tags, f.Tag)
+	if f.Expires != nil {
+		c.ExpiresAt = rest.Some(f.Expires.Time)
+	}
+	if f.NotBefore != nil {
+		c.NotBefore = rest.Some(f.NotBefore.Time)
+	}
+	if given(&c.IdleTimeoutDays, f.IdleDays); f.IdleDays != nil && *f.IdleDays == 0 {
+		c.IdleTimeoutDays = rest.Null[int]()
+	}
+	if f.Metadata != nil {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(*f.Metadata), &object); err != nil {
+			return c, latchward.Invalid("metadata", "must be a JSON object like '{\"site\":7}'")
+		}
+		c.Metadata = rest.Some(object)
+	}
+	return c, nil
+}
+
+func given[T any](member *rest.Optional[T], value *T) {
+	if value != nil {
+		*member = rest.Some(*value)
+	}
+}
+
+func givenList(member *rest.Optional[[]string], values []string) {
+	if len(values) > 0 {
+		*member = rest.Some(values)
+	}
+}
+
+// issued shows a token with its secret.
+func (s *session) issued(reply rest.TokenReply, quiet bool) error {
+	for _, warning := range reply.Warnings {
+		fmt.Fprintln(s.err, "latchward: note: "+warning)
+	}
+	if quiet {
+		_, err := fmt.Fprintln(s.out, reply.Token.Secret.Expose())
+		return err
+	}
+	if s.cli.Output == "json" {
+		return s.print(reply)
+	}
+	if _, err := fmt.Fprintf(s.out, "%s\n\n%s\n\n", reply.Token.Secret.Expose(), reply.Message); err != nil {
+		return err
+	}
+	return s.print(reply, tokenDetails(&reply.Token))
+}
+
+type tokenList struct {
+	Status        string   `help:"Only active, inactive, expired or revoked ones." placeholder:"STATUS"`
+	Kind          string   `help:"Only personal or service tokens." placeholder:"KIND"`
+	Owner         string   `help:"Only those of this user, by id or e-mail." placeholder:"USER"`
+	Query         string   `help:"Only those with this in the name, description or beginning of the secret." placeholder:"TEXT"`
+	Tag           string   `help:"Only those with this tag." placeholder:"TAG"`
+	UnusedSince   *moments `help:"Only those not used since." placeholder:"WHEN"`
+	ExpiresBefore *moments `help:"Only those that expire before." placeholder:"WHEN"`
+	Sort          string   `help:"Order by created_at, updated_at, last_used_at, expires_at or name." placeholder:"ORDER"`
+	Order         string   `help:"asc or desc." placeholder:"asc|desc"`
+	Limit         int      `help:"At most this many (default 1000)." placeholder:"N"`
+	Cursor        string   `help:"Continue a list where it was cut." placeholder:"CURSOR"`
+}
+
+func (c *tokenList) Run(ctx context.Context, s *session) error {
+	query := rest.TokenQuery{
+		Limit: c.Limit, Cursor: c.Cursor, Sort: latchward.TokenSort(c.Sort), Order: rest.Order(c.Order),
+		Status: latchward.Status(c.Status), Kind: latchward.Kind(c.Kind), Text: c.Query, Tag: c.Tag,
+	}
+	if c.UnusedSince != nil {
+		query.UnusedSince = c.UnusedSince.Time
+	}
+	if c.ExpiresBefore != nil {
+		query.ExpiresBefore = c.ExpiresBefore.Time
+	}
+	return s.with(ctx, func(client *rest.Client) (err error) {
+		if c.Owner != "" {
+			if query.Owner, err = userID(ctx, client, c.Owner); err != nil {
+				return err
+			}
+		}
+		reply, err := client.Tokens(ctx, query)
+		if err != nil {
+			return err
+		}
+		if err := s.print(reply, tokenTable(reply.Tokens)); err != nil {
+			return err
+		}
+		return s.more(reply.NextCursor)
+	})
+}
+
+// more says how to see the rest of a list.
+func (s *session) more(cursor *string) error {
+	if cursor == nil || s.cli.Output == "json" {
+		return nil
+	}
+	_, err := fmt.Fprintln(s.err, "latchward: there are more: repeat this with --cursor "+*cursor)
+	return err
+}
+
+func tokenTable(tokens []rest.Token) table {
+	t := table{header: []string{"ID", "NAME", "STATUS", "SECRET", "OWNER", "LIMIT", "LAST USED", "24 H", "7 DAYS", "TOTAL"}}
+	for _, token := range tokens {
+		counts := rest.TokenCounts{}
+		if token.TokenCounts != nil {
+			counts = *token.TokenCounts
+		}
+		t.add(number(token.ID), token.Name, string(token.Status), token.Prefix+"...", token.Owner.Name,
+			number(token.RateLimit), moment(token.LastUsedAt, "never"),
+			number(counts.Requests24h), number(counts.Requests7d), number(counts.TotalRequests))
+	}
+	return t
+}
+
+type tokenShow struct {
+	ID int64 `arg:"" help:"Id of the token."`
+}
+
+func (c *tokenShow) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(client *rest.Client) error { return s.token(client.Token(ctx, c.ID)) })
+}
+
+// token shows the reply of a call about one token.
+func (s *session) token(reply rest.TokenReply, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.print(reply, tokenDetails(&reply.Token))
+}
+
+func tokenDetails(t *rest.Token) table {
+	details := table{header: []string{"ID", number(t.ID)}}
+	idle := "never"
+	if t.IdleTimeoutDays != nil {
+		idle = fmt.Sprintf("after %d days", *t.IdleTimeoutDays)
+	}
+	permissions := list(t.Permissions, "none")
+	if t.Permissions == nil {
+		permissions = "those of its owner"
+	}
+	status := string(t.Status)
+	if t.InactiveReason != nil {
+		status += " (" + string(*t.InactiveReason) + ")"
+	}
+	for _, row := range [][2]string{
+		{"Name", t.Name}, {"Description", optional(t.Description)}, {"Kind", string(t.Kind)}, {"Status", status},
+		{"Secret", t.Prefix + "..."}, {"Owner", fmt.Sprintf("%s (%s %d)", t.Owner.Name, t.Owner.Type, t.Owner.ID)},
+		{"Limit", number(t.RateLimit) + " requests a minute"}, {"Endpoints", list(t.AllowedEndpoints, "all")},
+		{"Networks", list(t.AllowedNetworks, "all")}, {"Permissions", permissions}, {"Tags", list(t.Tags, "-")},
+		{"Not before", moment(t.NotBefore, "-")}, {"Expires", moment(t.ExpiresAt, "never")}, {"Goes idle", idle},
+		{"Last used", moment(t.LastUsedAt, "never")}, {"Created", moment(t.CreatedAt, "-")}, {"Updated", moment(t.UpdatedAt, "-")},
+	} {
+		details.add(row[0], row[1])
+	}
+	if !t.RevokedAt.IsZero() {
+		details.add("Revoked", moment(t.RevokedAt, "-")+", reason: "+optional(t.RevokeReason))
+	}
+	return details
+}
+
+type tokenUpdate struct {
+	ID   int64   `arg:"" help:"Id of the token."`
+	Name *string `help:"New name." placeholder:"TEXT"`
+	tokenFields
+	Clear []string `help:"Set back to what a new token has, by member of the API: description, rate_limit, expires_at, not_before, allowed_endpoints, allowed_networks, permissions, tags, metadata or name." placeholder:"MEMBER"`
+}
+
+// Help implements kong.HelpProvider.
+func (tokenUpdate) Help() string {
+	return `Examples:
+  latchward token update 3 --rate-limit 300 --name "WordPress (new site)"
+  latchward token update 3 --clear expires_at --clear allowed_endpoints`
+}
+
+func (c *tokenUpdate) Run(ctx context.Context, s *session) error {
+	change, err := c.change()
+	if err != nil {
+		return err
+	}
+	given(&change.Name, c.Name)
+	if err := clearMembers(&change, c.Clear); err != nil {
+		return err
+	}
+	return s.with(ctx, func(client *rest.Client) error { return s.token(client.UpdateToken(ctx, c.ID, change)) })
+}
+
+// clearMembers sets the named members to null.
+func clearMembers(c *rest.TokenChange, names []string) error {
+	for _, name := range names {
+		switch name {
+		case "name":
+			c.Name = rest.Null[string]()
+		case "description":
+			c.Description = rest.Null[string]()
+		case "rate_limit":
+			c.RateLimit = rest.Null[int64]()
+		case "expires_at":
+			c.ExpiresAt = rest.Null[rest.Time]()
+		case "not_before":
+			c.NotBefore = rest.Null[rest.Time]()
+		case "allowed_endpoints":
+			c.AllowedEndpoints = rest.Null[[]string]()
+		case "allowed_networks":
+			c.AllowedNetworks = rest.Null[[]string]()
+		case "permissions":
+			c.Permissions = rest.Null[[]string]()
+		case "tags":
+			c.Tags = rest.Null[[]string]()
+		case "metadata":
+			c.Metadata = rest.Null[map[string]any]()
+		default:
+			return latchward.Invalid("--clear", "%q cannot be cleared: see latchward token update --help", name)
+		}
+	}
+	return nil
+}
+
+type tokenEnable struct {
+	ID int64 `arg:"" help:"Id of the token."`
+}
+
+func (c *tokenEnable) Run(ctx context.Context, s *session) error { return s.setActive(ctx, c.ID, true) }
+
+type tokenDisable struct {
+	ID int64 `arg:"" help:"Id of the token."`
+}
+
+func (c *tokenDisable) Run(ctx context.Context, s *session) error {
+	return s.setActive(ctx, c.ID, false)
+}
+
+func (s *session) setActive(ctx context.Context, id int64, active bool) error {
+	return s.with(ctx, func(client *rest.Client) error {
+		return s.token(client.UpdateToken(ctx, id, rest.TokenChange{Active: &active}))
+	})
+}
+
+type tokenRotate struct {
+	ID    int64 `arg:"" help:"Id of the token."`
+	Quiet bool  `short:"q" help:"Print the new secret alone."`
+}
+
+func (c *tokenRotate) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(client *rest.Client) error {
+		reply, err := client.RotateToken(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		return s.issued(reply, c.Quiet)
+	})
+}
+
+type tokenRevoke struct {
+	ID     int64  `arg:"" help:"Id of the token."`
+	Reason string `help:"Why, for the record." placeholder:"TEXT"`
+}
+
+func (c *tokenRevoke) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(client *rest.Client) error { return s.token(client.RevokeToken(ctx, c.ID, c.Reason)) })
+}
+
+type tokenDelete struct {
+	ID  int64 `arg:"" help:"Id of the token."`
+	Yes bool  `short:"y" help:"Delete it although it is active."`
+}
+
+// Run refuses to delete a token that may be in use: disabling it first shows who misses it (S2-40).
+func (c *tokenDelete) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(client *rest.Client) error {
+		reply, err := client.Token(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if reply.Token.Status == latchward.StatusActive && !c.Yes {
+			return latchward.Errorf(latchward.CodeConflict, "token %d (%s) is active, last used %s: disable it first and see who "+
+				"misses it, or add --yes", c.ID, clean(reply.Token.Name), moment(reply.Token.LastUsedAt, "never"))
+		}
+		message, err := client.DeleteToken(ctx, c.ID)
+		return s.said(message, err)
+	})
+}
+
+// said shows a reply that is nothing but a sentence.
+func (s *session) said(message rest.Message, err error) error {
+	if err != nil {
+		return err
+	}
+	if s.cli.Output == "json" {
+		return s.print(message)
+	}
+	_, err = fmt.Fprintln(s.out, message.Message)
+	return err
+}
+
+type tokenUsage struct {
+	ID   int64 `arg:"" optional:"" help:"Id of the token; all tokens when left out."`
+	Days int   `help:"How far back, in days." default:"7"`
+}
+
+func (c *tokenUsage) Run(ctx context.Context, s *session) error {
+	return s.with(ctx, func(client *rest.Client) error {
+		if c.ID == 0 {
+			reply, err := client.UsageOverview(ctx, c.Days)
+			if err != nil {
+				return err
+			}
+			return s.print(reply, overviewTables(&reply)...)
+		}
+		reply, err := client.TokenUsage(ctx, c.ID, c.Days)
+		if err != nil {
+			return err
+		}
+		return s.print(reply, usageTables(&reply)...)
+	})
+}
+
+func usageTables(u *rest.TokenUsage) []table {
+	hours := table{title: "By hour", header: []string{"HOUR (UTC)", "REQUESTS", "OK", "FAILED", "AVERAGE"}}
+	for _, h := range u.HourlyUsage {
+		hours.add(second(h.Hour), number(h.Requests), number(h.SuccessfulRequests), number(h.FailedRequests),
+			milliseconds(h.AverageResponseTime))
+	}
+	recent := table{title: "Recent requests", header: []string{"TIME (UTC)", "METHOD", "ENDPOINT", "STATUS", "TIME", "ADDRESS"}}
+	for _, r := range u.RecentRequests {
+		recent.add(second(r.CreatedAt), r.Method, r.Endpoint, strconv.Itoa(r.StatusCode), milliseconds(r.ResponseTimeMS),
+			optional(r.IPAddress))
+	}
+	return []table{hours, endpointTable(u.EndpointUsage), recent}
+}
+
+func endpointTable(usage []rest.EndpointUsage) table {
+	t := table{title: "By endpoint", header: []string{"METHOD", "ENDPOINT", "REQUESTS", "AVERAGE"}}
+	for _, e := range usage {
+		t.add(e.Method, e.Endpoint, number(e.Requests), milliseconds(e.AverageResponseTime))
+	}
+	return t
+}
+
+func overviewTables(o *rest.UsageOverview) []table {
+	totals := table{header: []string{"ACTIVE TOKENS", "REQUESTS", "OK", "FAILED", "AVERAGE", "WITH A JWT"}}
+	totals.add(number(o.Overview.ActiveTokens), number(o.Overview.TotalRequests), number(o.Overview.SuccessfulRequests),
+		number(o.Overview.FailedRequests), milliseconds(o.Overview.AverageResponseTime), number(o.JWT.TotalRequests))
+	tokens := table{title: "By token", header: []string{"ID", "NAME", "REQUESTS", "AVERAGE"}}
+	for _, t := range o.TopTokens {
+		tokens.add(number(t.ID), t.Name, number(t.Requests), milliseconds(t.AverageResponseTime))
+	}
+	return []table{totals, tokens, endpointTable(o.TopEndpoints)}
+}
+
+func milliseconds(n int64) string { return (time.Duration(n) * time.Millisecond).String() }

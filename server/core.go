@@ -1,0 +1,90 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/httpauth"
+	"github.com/latchward/latchward/rest"
+	"github.com/latchward/latchward/sqlite"
+)
+
+// core is what a server and a command on the data folder have in common: the database, the keys and the rules.
+type core struct {
+	config  Config
+	log     *slog.Logger
+	store   *sqlite.Store
+	service *latchward.Service
+	keys    *keyManager
+}
+
+func openCore(ctx context.Context, c Config) (*core, error) {
+	k := &core{config: c, log: newLogger(&c)}
+	if err := openFolder(c.Data); err != nil {
+		return nil, err
+	}
+	var err error
+	if k.store, err = sqlite.Open(ctx, c.path(databaseFile), sqlite.Options{}); err != nil {
+		return nil, err
+	}
+	if err = k.openService(ctx); err != nil {
+		return nil, errors.Join(err, k.close())
+	}
+	return k, nil
+}
+
+func (k *core) openService(ctx context.Context) error {
+	c := &k.config
+	ring, err := openKeyRing(ctx, c, k.store, k.log)
+	if err != nil {
+		return err
+	}
+	const day = 24 * time.Hour
+	k.service, err = latchward.New(ctx, latchward.Options{
+		Store: k.store, Keys: ring, Prefix: c.Prefix, IdleTimeoutDays: &c.IdleTimeoutDays,
+		CreationLimit: c.CreationsPerMinute, CacheSize: c.CachedTokens, UsageBuffer: c.UsageBuffer,
+		KeepEvents: time.Duration(c.EventsDays) * day, KeepHours: time.Duration(c.HoursDays) * day, Logger: k.log,
+	})
+	if err != nil {
+		return err
+	}
+	k.keys = &keyManager{service: k.service}
+	if c.Keys.IsZero() {
+		k.keys.path = c.keysPath()
+	}
+	return nil
+}
+
+func (k *core) close() error { return k.store.Close() }
+
+// management returns the management and verify API. persons, proxies and guard are nil where only the local
+// administrator comes.
+func (k *core) management(persons httpauth.PersonAuthenticator, p *httpauth.Proxies, g *httpauth.Guard) http.Handler {
+	if k.config.open() {
+		return http.HandlerFunc(unavailable)
+	}
+	return rest.Handler(rest.Options{
+		Service: k.service, Persons: persons, Proxies: p, Guard: g, Keys: k.keys, Logger: k.log, Version: k.config.version(),
+	})
+}
+
+// unavailable answers for the management API in the mode without authentication (S3-19).
+func unavailable(w http.ResponseWriter, _ *http.Request) {
+	httpauth.WriteError(w, latchward.Errorf(latchward.CodeConflict,
+		"API tokens are not available in non-authenticated mode"))
+}
+
+// asLocalAdministrator lets every request act as the local administrator: whoever can open the data folder could
+// change everything in it anyway.
+func asLocalAdministrator(next http.Handler) http.Handler {
+	principal := latchward.Principal{
+		Type: latchward.PrincipalLocal, Name: "local administrator", Administrator: true,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(latchward.WithPrincipal(r.Context(), principal)))
+	})
+}

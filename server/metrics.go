@@ -1,0 +1,126 @@
+package server
+
+import (
+	"runtime"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/latchward/latchward"
+)
+
+// surface is a part of the API listener, as metrics and logs tell them apart.
+type surface int
+
+// The surfaces.
+const (
+	surfaceManagement surface = iota
+	surfaceVerify
+	surfaceGateway
+	surfaces // how many there are
+)
+
+func (s surface) String() string { return [...]string{"management", "verify", "gateway"}[s] }
+
+// metrics are what /metrics shows. No label takes a value from a request (bar 99).
+type metrics struct {
+	registry *prometheus.Registry
+	requests [surfaces][6]prometheus.Counter // by first digit of the status; 0 = none was sent
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "latchward_http_requests_total", Help: "Requests answered, by surface and class of the status.",
+	}, []string{"surface", "class"})
+	for surface := range surfaces {
+		for class := range m.requests[surface] {
+			m.requests[surface][class] = requests.WithLabelValues(surface.String(), className(class))
+		}
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "latchward_build_info", Help: "Always 1; the labels tell what is running.",
+		ConstLabels: prometheus.Labels{"version": s.config.version(), "go_version": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(requests, build, serviceCollector{s.service.Stats},
+		gauge("latchward_ready", "1 while requests are taken.", s.ready.Load),
+		gauge("latchward_authentication", "0 when every request is let through.", func() bool { return !s.config.open() }),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) count(s surface, status int) {
+	class := status / 100
+	if class > 5 {
+		class = 0
+	}
+	m.requests[s][class].Inc()
+}
+
+func className(class int) string {
+	if class == 0 {
+		return "none"
+	}
+	return strconv.Itoa(class) + "xx"
+}
+
+func gauge(name, help string, is func() bool) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+		if is() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// serviceCollector shows the counts that the service keeps.
+type serviceCollector struct{ stats func() latchward.Stats }
+
+var (
+	verdictsDesc = prometheus.NewDesc("latchward_verdicts_total", "Verdicts, by reason.", []string{"reason"}, nil)
+
+	counterDescs = []struct {
+		desc  *prometheus.Desc
+		value func(*latchward.Stats) int64
+	}{
+		{desc("latchward_undecided_total", "Verifications that ended in an error."),
+			func(s *latchward.Stats) int64 { return s.Undecided }},
+		{desc("latchward_store_reads_total", "Facts read from the store because they were not remembered."),
+			func(s *latchward.Stats) int64 { return s.StoreReads }},
+		{desc("latchward_tokens_created_total", "Tokens created."),
+			func(s *latchward.Stats) int64 { return s.TokensCreated }},
+		{desc("latchward_tokens_failed_total", "Creations of tokens that failed through no fault of the caller's."),
+			func(s *latchward.Stats) int64 { return s.TokensFailed }},
+		{desc("latchward_tokens_revoked_total", "Tokens revoked."),
+			func(s *latchward.Stats) int64 { return s.TokensRevoked }},
+		{desc("latchward_usage_accepted_total", "Usage events taken."),
+			func(s *latchward.Stats) int64 { return s.UsageAccepted }},
+		{desc("latchward_usage_refused_total", "Usage events not taken, because too many were waiting."),
+			func(s *latchward.Stats) int64 { return s.UsageRefused }},
+		{desc("latchward_usage_flushed_total", "Usage events handed to the store."),
+			func(s *latchward.Stats) int64 { return s.UsageFlushed }},
+		{desc("latchward_usage_flush_failures_total", "Attempts to hand usage to the store that failed."),
+			func(s *latchward.Stats) int64 { return s.UsageFlushFails }},
+	}
+
+	rememberedDesc = desc("latchward_remembered_tokens", "Tokens in memory.")
+)
+
+func desc(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
+
+// Describe implements prometheus.Collector.
+func (c serviceCollector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, to) }
+
+// Collect implements prometheus.Collector.
+func (c serviceCollector) Collect(to chan<- prometheus.Metric) {
+	stats := c.stats()
+	for reason, n := range stats.Verdicts {
+		to <- prometheus.MustNewConstMetric(verdictsDesc, prometheus.CounterValue, float64(n), string(reason))
+	}
+	for _, counter := range counterDescs {
+		to <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, float64(counter.value(&stats)))
+	}
+	to <- prometheus.MustNewConstMetric(rememberedDesc, prometheus.GaugeValue, float64(stats.Remembered))
+}
