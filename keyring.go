@@ -190,14 +190,15 @@ func (r *KeyRing) addLine(fields []string) error {
 		return fmt.Errorf("the version is not a number from 1 to %d", maxKeyVersion)
 	}
 	created, err := time.Parse(time.RFC3339, fields[2])
-	if err != nil {
+	created = created.UTC() // which may be in another year, of more than four digits
+	if err != nil || created.Year() < 1 || created.Year() > 9999 {
 		return errors.New("the time of creation is not like 2006-01-02T15:04:05Z")
 	}
 	secret, err := hex.DecodeString(fields[4])
 	if err != nil || len(secret) != serverKeyLen {
 		return fmt.Errorf("the key is not %d hexadecimal digits", hex.EncodedLen(serverKeyLen))
 	}
-	key, err := newServerKey(version, created.UTC(), secret)
+	key, err := newServerKey(version, created, secret)
 	if err != nil {
 		return fmt.Errorf("the key cannot be used: %w", err)
 	}

@@ -111,6 +111,11 @@ func TestKeyRingMarshalRoundTrip(t *testing.T) {
 	if parsed, err := ParseSecret(SecretFromText(text), DefaultPrefix, again); err != nil || parsed != credential {
 		t.Errorf("%v, %v", parsed, err)
 	}
+	elsewhere := keyTime.Add(999 * time.Millisecond).In(time.FixedZone("", 3600))
+	late, err := again.Rotate(seededRandom(5), elsewhere)
+	if err != nil || late.Versions()[2].CreatedAt != keyTime {
+		t.Errorf("%v, %v; want UTC and whole seconds", late.Versions(), err)
+	}
 	want := KeyVersion{Version: 1, CreatedAt: keyTime, Fingerprint: ring.Versions()[0].Fingerprint}
 	if got := again.Versions()[0]; got != want {
 		t.Errorf("%v, want %v", got, want)
@@ -276,6 +281,9 @@ func TestKeyRingConcurrently(t *testing.T) {
 func FuzzParseKeyRing(f *testing.F) {
 	f.Add(mustRotate(f, mustKeyRing(f, 76), 77).Marshal())
 	f.Add([]byte("key 1 2026-11-22T14:46:07.5+01:00 current " + strings.Repeat("0123", 16)))
+	for _, created := range []string{"0000-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"} {
+		f.Add([]byte("key 1 " + created + " current " + strings.Repeat("0123", 16)))
+	}
 	f.Add([]byte("key 1 x"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ring, err := ParseKeyRing(text)

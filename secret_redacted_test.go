@@ -103,7 +103,23 @@ func TestSecretShowsNothing(t *testing.T) {
 	}
 }
 
-// The test above must see a leak in every form.
+// Each way out is closed by itself, whichever of them a library asks for first.
+func TestSecretMethodsRedact(t *testing.T) {
+	secret := SecretFromText("lw_text")
+	text, textErr := secret.MarshalText()
+	quoted, jsonErr := secret.MarshalJSON()
+	if string(text) != "[redacted]" || string(quoted) != `"[redacted]"` || textErr != nil || jsonErr != nil {
+		t.Errorf("%s, %v; %s, %v", text, textErr, quoted, jsonErr)
+	}
+	if secret.String() != "[redacted]" || secret.GoString() != "[redacted]" || secret.LogValue().String() != "[redacted]" {
+		t.Errorf("%s, %s, %s", secret.String(), secret.GoString(), secret.LogValue())
+	}
+	if data, err := secret.MarshalBinary(); err == nil || data != nil {
+		t.Errorf("encoded as %q", data)
+	}
+}
+
+// TestSecretShowsNothing must see a leak in every form.
 func TestLeakIsSeen(t *testing.T) {
 	text, _ := mustSecret(t, seededRandom(18), DefaultPrefix, mustKeyRing(t, 18))
 	type naive struct {
