@@ -22,11 +22,10 @@ const (
 	tagLen      = 11 // 62^11 > 2^64: eight bytes fit
 	checksumLen = 6  // 62^6 > 2^32: a CRC-32 fits
 
-	payloadLen  = keyIDLen + randomLen // what the tag vouches for, together with the prefix
-	bodyLen     = payloadLen + tagLen + checksumLen
-	prefixMax   = 14
-	displayLen  = 8 // characters of the key id that pages and lists show
-	redactedTxt = "[redacted]"
+	payloadLen = keyIDLen + randomLen // what the tag vouches for, together with the prefix
+	bodyLen    = payloadLen + tagLen + checksumLen
+	prefixMax  = 14
+	displayLen = 8 // of the key id, in pages and lists
 )
 
 // Why a presented secret is refused before anything is looked up. All are unauthenticated and say the same to the
@@ -74,16 +73,18 @@ func (s Secret) Equal(other Secret) bool {
 // be neither written to nor kept.
 func stringBytes(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
+const redactedText = "[redacted]"
+
 // redacted is embedded by types that must not show what they hold. Its field makes them incomparable: they hold
 // pointers, so == would compare identity.
 type redacted struct{ _ [0]func() }
 
-func (redacted) String() string                    { return redactedTxt }
-func (redacted) GoString() string                  { return redactedTxt }
-func (redacted) Format(state fmt.State, verb rune) { _, _ = io.WriteString(state, redactedTxt) }
-func (redacted) LogValue() slog.Value              { return slog.StringValue(redactedTxt) }
-func (redacted) MarshalText() ([]byte, error)      { return []byte(redactedTxt), nil }
-func (redacted) MarshalJSON() ([]byte, error)      { return []byte(`"` + redactedTxt + `"`), nil }
+func (redacted) String() string                    { return redactedText }
+func (redacted) GoString() string                  { return redactedText }
+func (redacted) Format(state fmt.State, verb rune) { _, _ = io.WriteString(state, redactedText) }
+func (redacted) LogValue() slog.Value              { return slog.StringValue(redactedText) }
+func (redacted) MarshalText() ([]byte, error)      { return []byte(redactedText), nil }
+func (redacted) MarshalJSON() ([]byte, error)      { return []byte(`"` + redactedText + `"`), nil }
 
 // MarshalBinary always fails: what encodes to bytes (encoding/gob among them) means to read them again.
 func (redacted) MarshalBinary() ([]byte, error) {
