@@ -1,7 +1,6 @@
 package httpauth
 
 import (
-	"iter"
 	"net/http"
 	"net/netip"
 	"net/textproto"
@@ -81,43 +80,29 @@ func (p *Proxies) ClientAddress(r *http.Request) netip.Addr {
 	if !p.Trusts(peer) {
 		return peer
 	}
-	client := peer
-	for _, line := range slices.Backward(r.Header[p.header]) {
-		for hop := range p.hops(line) {
-			if client = hop; !p.Trusts(client) {
-				return client
-			}
-		}
+	client, lines := peer, r.Header[p.header]
+	for i := len(lines) - 1; i >= 0 && p.Trusts(client); i-- {
+		client = p.clientOf(lines[i])
 	}
 	return client
 }
 
-// hops yields the addresses of one line of the header, last first, and an invalid one for what is no address.
-func (p *Proxies) hops(line string) iter.Seq[netip.Addr] {
+// clientOf returns the last address in one line of the header that no trusted proxy has, or else the first.
+func (p *Proxies) clientOf(line string) netip.Addr {
 	if p.forwarded {
-		return reversed(forwardedNodes(line))
-	}
-	return func(yield func(netip.Addr) bool) {
-		for rest, more := line, true; more; {
-			i := strings.LastIndexByte(rest, ',')
-			node := rest[i+1:]
-			if more = i >= 0; more {
-				rest = rest[:i]
-			}
-			if !yield(parseNode(strings.Trim(node, " \t"))) {
-				return
-			}
+		nodes := forwardedNodes(line)
+		for len(nodes) > 1 && p.Trusts(nodes[len(nodes)-1]) {
+			nodes = nodes[:len(nodes)-1]
 		}
+		return nodes[len(nodes)-1]
 	}
-}
-
-func reversed(nodes []netip.Addr) iter.Seq[netip.Addr] {
-	return func(yield func(netip.Addr) bool) {
-		for _, node := range slices.Backward(nodes) {
-			if !yield(node) {
-				return
-			}
+	for {
+		comma := strings.LastIndexByte(line, ',')
+		node := parseNode(strings.Trim(line[comma+1:], " \t"))
+		if comma < 0 || !p.Trusts(node) {
+			return node
 		}
+		line = line[:comma]
 	}
 }
 

@@ -2,6 +2,7 @@ package httpauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,7 +33,7 @@ type PersonAuthenticator interface {
 //
 // Cookies and other headers are no credentials. The Secret shares the request's memory.
 func Credential(r *http.Request) (latchward.Secret, latchward.Reason) {
-	if queryHas(r.URL.RawQuery, isQueryCredential) {
+	if queryHolds(r.URL.RawQuery, "") {
 		return latchward.Secret{}, latchward.ReasonBadRequest
 	}
 	switch values := r.Header["Authorization"]; len(values) {
@@ -99,11 +100,10 @@ func isAlphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-func isQueryCredential(name, _ string) bool { return name == queryCredential }
-
-// queryHas reports whether any parameter of a raw query is found. Unlike url.ParseQuery it takes ";" for a separator
-// as well and leaves out nothing that cannot be decoded, because whoever reads the query later may do so, too.
-func queryHas(query string, found func(name, value string) bool) bool {
+// queryHolds reports whether a raw query holds a credential: the parameter of RFC 6750, or any value with the shape of
+// a secret under prefix, unless that is "". Unlike url.ParseQuery it takes ";" for a separator as well and leaves out
+// nothing that cannot be decoded, because whoever reads the query later may do so, too.
+func queryHolds(query, prefix string) bool {
 	for query != "" {
 		pair := query
 		if i := strings.IndexAny(query, "&;"); i >= 0 {
@@ -112,11 +112,23 @@ func queryHas(query string, found func(name, value string) bool) bool {
 			query = ""
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		if found(decodeQuery(name), decodeQuery(value)) {
+		if decodeQuery(name) == queryCredential || prefix != "" && isSecret(decodeQuery(value), prefix) {
 			return true
 		}
 	}
 	return false
+}
+
+// noKeys tells the shape of a secret: what was made under one of no keys, but is whole, is forged.
+var noKeys = new(latchward.KeyRing)
+
+// isSecret reports whether text has the prefix, shape and checksum of a secret.
+func isSecret(text, prefix string) bool {
+	if !strings.HasPrefix(text, prefix) {
+		return false
+	}
+	_, err := latchward.ParseSecret(latchward.SecretFromText(text), prefix, noKeys)
+	return errors.Is(err, latchward.ErrForged)
 }
 
 // decodeQuery returns text decoded, or as it is when it cannot be.

@@ -1,12 +1,14 @@
 package httpauth_test
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
 )
 
@@ -69,6 +71,32 @@ func FuzzClientAddress(f *testing.F) {
 				check("198.51.100.7", sent, "198.51.100.7")
 				check("198.51.100.7", sent+", 198.51.100.7")
 			}
+		}
+	})
+}
+
+// bar 23, 24: what is judged is what a server that decodes the target would serve, or the request is refused.
+func FuzzJudgedPath(f *testing.F) {
+	for _, seed := range []string{
+		"/a/b", "/a%2Fb\"", "/%61", "//a", "/a?b=/../c", "http://api.example.com/a", "http://api.example.com", "*", "/a;b",
+		"/a%252e", "/\u00e4", "/a#b", "http://x/a", "/.%2e/b",
+	} {
+		f.Add(seed)
+	}
+	yes := verifyFunc(func(context.Context, latchward.VerifyRequest) (latchward.Verdict, error) { return *allowed(), nil })
+	judge := httpauth.Judge{Verifier: yes}
+	f.Fuzz(func(t *testing.T, target string) {
+		parsed, err := url.ParseRequestURI(target)
+		if err != nil || target == "" {
+			return // a server refuses it itself
+		}
+		v, path, err := judge.Judge(wire(http.MethodGet, target))
+		if err != nil || !v.Allowed() {
+			return
+		}
+		decoded, err := url.PathUnescape(path)
+		if served := parsed.Path; err != nil || decoded != served && (served != "" || decoded != "/") {
+			t.Fatalf("%q: judged %q, served %q, %v", target, path, served, err)
 		}
 	})
 }
