@@ -14,8 +14,9 @@ const (
 	auditAppends = "AppendAudit adds an entry and sets its ID."
 	fingerprints = "KeyFingerprints returns the fingerprints of the server keys that were saved, by version."
 	forgetsKey   = `SaveKeyFingerprint remembers that the server key of a version was in use; "" forgets it.`
-	keyCounts    = "KeyCounts returns how many tokens that are not revoked have their current secret under each version of the server key; versions without any are left out."
-	pingReturns  = "Ping returns nil when the database answers and can be written to."
+	keyCounts    = "KeyCounts returns how many tokens that are not revoked have their current secret " +
+		"under each version of the server key; versions without any are left out."
+	pingReturns = "Ping returns nil when the database answers and can be written to."
 )
 
 func auditPromises() []storePromise {

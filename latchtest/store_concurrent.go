@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	txAlone    = "It must not run two transactions that write at the same time in a way that either could not have run alone."
+	txAlone = "It must not run two transactions that write at the same time " +
+		"in a way that either could not have run alone."
 	concurrent = "All methods are safe for concurrent use."
 )
 
@@ -294,8 +295,9 @@ func safeForAll(t *trial) {
 		},
 		func(*latchward.Token) error { return t.store.Ping(t.ctx) },
 	}
-	err := errors.Join(together(len(tokens)*len(uses), func(i int) error { return uses[i%len(uses)](tokens[i/len(uses)]) })...)
-	t.must(err)
+	t.must(errors.Join(together(len(tokens)*len(uses), func(i int) error {
+		return uses[i%len(uses)](tokens[i/len(uses)])
+	})...))
 	for _, token := range tokens {
 		t.sameTotal("a token that was used once", token.ID, 1, 1, 1)
 		if got := t.stored(token.ID).Description; got != "x" {

@@ -18,7 +18,8 @@ const (
 	listExpires = "expires before, or has expired"
 	listTies    = "TokenSort is what a list of tokens is ordered by; ties go by id."
 	countTokens = "CountTokens returns how many tokens match, whatever f.After and f.Limit say."
-	idleTokens  = "IdleTokens returns up to limit tokens that are stored as active, are not revoked, and have been idle since before now (see Token.Idle)."
+	idleTokens  = "IdleTokens returns up to limit tokens that are stored as active, are not revoked, and " +
+		"have been idle since before now (see Token.Idle)."
 )
 
 func tokenListPromises() []storePromise {

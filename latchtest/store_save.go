@@ -8,12 +8,14 @@ import (
 )
 
 const (
-	saves        = "SaveToken inserts the token when its ID is 0, setting the ID, and else replaces all but LastUsedAt."
-	neverReused  = "Ids must never be used again, also after a deletion."
-	keyIDTaken   = "A key id that another secret has is an Error of code conflict."
-	namesKeyIDs  = "The commit must name every key id that leads to the token, before and after, as changed."
-	retires      = "RetireSecret remembers a secret of the token that is no longer the current one; the commit names it as changed."
-	deletes      = "DeleteToken makes the token disappear together with its secrets, and remembers its name and owner for rollups."
+	saves       = "SaveToken inserts the token when its ID is 0, setting the ID, and else replaces all but LastUsedAt."
+	neverReused = "Ids must never be used again, also after a deletion."
+	keyIDTaken  = "A key id that another secret has is an Error of code conflict."
+	namesKeyIDs = "The commit must name every key id that leads to the token, before and after, as changed."
+	retires     = "RetireSecret remembers a secret of the token that is no longer the current one; " +
+		"the commit names it as changed."
+	deletes = "DeleteToken makes the token disappear together with its secrets, " +
+		"and remembers its name and owner for rollups."
 	namesDeleted = "The commit must name every key id that led to it as changed."
 	tokensOf     = "TokensOf returns copies of all tokens of an owner that are not revoked, ordered by id."
 )

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	factsOfKey   = "TokenFacts returns what is known about a key id: of a current secret or of one that was rotated out and is still remembered."
+	factsOfKey = "TokenFacts returns what is known about a key id: " +
+		"of a current secret or of one that was rotated out and is still remembered."
 	factsOfOwner = "OwnerFacts returns what is known about an owner."
 	tokenCopy    = "Token returns a copy of the token."
 	nilRights    = "nil = the owner's rights (personal only); empty = none (X-12)"
@@ -57,7 +58,10 @@ func factsFindRetired(t *trial) {
 
 func factsAreFresh(t *trial) {
 	old := t.token(nil)
+	t.facts(old.Secret.KeyID)
 	token, _ := t.rotate(old, epoch())
+	t.same("the token by a secret that was rotated out", t.facts(old.Secret.KeyID).Token, token)
+	t.same("the token by its new secret", t.facts(token.Secret.KeyID).Token, token)
 	token.RevokedAt, token.RevokeReason = epoch(), "lost"
 	t.saveToken(*token)
 	t.same("the token by its current secret", t.facts(token.Secret.KeyID).Token, token)
@@ -113,7 +117,9 @@ func ownerFactsOfInactive(t *trial) {
 
 func ownerFactsOfNothing(t *trial) {
 	u := t.user()
-	for _, owner := range []latchward.Owner{{Type: latchward.OwnerUser, ID: int64(u.ID) + 1000}, {Type: "nobody", ID: int64(u.ID)}} {
+	for _, owner := range []latchward.Owner{
+		{Type: latchward.OwnerUser, ID: int64(u.ID) + 1000}, {Type: "nobody", ID: int64(u.ID)},
+	} {
 		_, err := t.store.OwnerFacts(t.ctx, owner)
 		t.code("OwnerFacts of "+owner.String(), err, latchward.CodeNotFound)
 	}
@@ -150,7 +156,8 @@ func full(token *latchward.Token) {
 	token.Tags = []string{"roof", "b", "a"}
 	token.Metadata = map[string]any{
 		"site": "north", "floors": 3.5, "count": 9007199254740991.0, "open": true, "none": nil,
-		"list": []any{"x", 1.0, []any{}, map[string]any{}}, "object": map[string]any{"deep": map[string]any{"er": "yes"}},
+		"list":   []any{"x", 1.0, []any{}, map[string]any{}},
+		"object": map[string]any{"deep": map[string]any{"er": "yes"}},
 	}
 	token.Prefix = "lw_1abcdefg"
 	token.UpdatedAt = epoch().Add(2 * time.Millisecond)
@@ -245,11 +252,12 @@ func tokenNamesOwner(t *trial) {
 
 func tokenIsACopy(t *trial) {
 	token := t.token(nil, full)
-	want := t.stored(token.ID)
 	scribble(t.stored(token.ID))
-	t.same("Token after its answer was scribbled on", t.stored(token.ID), want)
+	t.same("Token after its answer was scribbled on", t.stored(token.ID), token)
+	want := *token
+	full(&want)
 	scribble(token)
-	t.same("Token after what was saved was scribbled on", t.stored(token.ID), want)
+	t.same("Token after what was saved was scribbled on", t.stored(token.ID), &want)
 }
 
 func tokenOfNothing(t *trial) {

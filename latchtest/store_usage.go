@@ -10,11 +10,14 @@ import (
 )
 
 const (
-	usageOffset = "UsageOffset returns the offset up to which the node's events were added; the zero offset for an unknown node."
-	addsUsage   = "AddUsage adds raw rows, hourly rollups and totals, and moves LastUsedAt of tokens with accepted events forward, all in one transaction."
-	addsOnce    = "It must return an Error of code conflict, and add nothing, when the node's offset is not b.From."
-	knownIDs    = "An event whose RequestID was added before is left out."
-	goneTokens  = "Events of tokens that no longer exist must be rolled up under the token's id and must not fail the batch."
+	usageOffset = "UsageOffset returns the offset up to which the node's events were added; " +
+		"the zero offset for an unknown node."
+	addsUsage = "AddUsage adds raw rows, hourly rollups and totals, " +
+		"and moves LastUsedAt of tokens with accepted events forward, all in one transaction."
+	addsOnce   = "It must return an Error of code conflict, and add nothing, when the node's offset is not b.From."
+	knownIDs   = "An event whose RequestID was added before is left out."
+	goneTokens = "Events of tokens that no longer exist must be rolled up under the token's id " +
+		"and must not fail the batch."
 	rollupNames = "Names[i] is the endpoint under which Events[i] is rolled up; Events[i].Endpoint is what raw rows keep."
 )
 
@@ -152,7 +155,9 @@ func (t *trial) sameOffset(node string, want latchward.JournalOffset) {
 
 func offsetMoves(t *trial) {
 	at := map[string]latchward.JournalOffset{}
-	for i, to := range []latchward.JournalOffset{{At: 5}, {Segment: 1}, {Segment: 1, At: 1 << 40}, {Segment: 1 << 40, At: 3}} {
+	for i, to := range []latchward.JournalOffset{
+		{At: 5}, {Segment: 1}, {Segment: 1, At: 1 << 40}, {Segment: 1 << 40, At: 3},
+	} {
 		for _, node := range []string{"a", "b"} {
 			b := latchward.UsageBatch{Node: node, From: at[node], To: to}
 			if node == "b" {
@@ -214,10 +219,13 @@ func refusesOffset(t *trial) {
 	token := t.token(nil)
 	first := t.batch(event(token.ID, epoch()))
 	t.must(t.store.AddUsage(t.ctx, first))
-	for _, from := range []latchward.JournalOffset{first.From, {At: first.To.At + 1}, {Segment: 1}, {Segment: 1, At: first.To.At}} {
+	for _, from := range []latchward.JournalOffset{
+		first.From, {At: first.To.At + 1}, {Segment: 1}, {Segment: 1, At: first.To.At},
+	} {
 		again := first
 		again.From = from
-		t.code(fmt.Sprintf("AddUsage from %+v at %+v", from, first.To), t.store.AddUsage(t.ctx, again), latchward.CodeConflict)
+		err := t.store.AddUsage(t.ctx, again)
+		t.code(fmt.Sprintf("AddUsage from %+v at %+v", from, first.To), err, latchward.CodeConflict)
 	}
 	unknown := first
 	unknown.Node, unknown.From = "another", first.To

@@ -21,7 +21,8 @@ const (
 	countsReturn = "TokenCounts returns the counters of the given tokens at now; tokens without usage may be missing."
 	countsWhole  = "The hour in which a window of 24 hours or 7 days begins counts whole."
 	namesReturn  = "EndpointNames returns every endpoint that rollups name, each once, in no particular order."
-	forgetRemove = "ForgetUsage removes up to limit raw events of tokens that were deleted and returns how many it removed."
+	forgetRemove = "ForgetUsage removes up to limit raw events of tokens that were deleted " +
+		"and returns how many it removed."
 	pruneRemoves = "PruneUsage removes up to limit rows of each kind that r lets go and returns how many it removed."
 	totalsStay   = "UsageRetention says from when on details are kept; totals are kept for ever."
 )
@@ -285,7 +286,8 @@ func eventsFilters(t *trial) {
 	t.sameEvents("all", latchward.UsageEventQuery{}, a, b, c, d)
 	t.sameEvents("of a token", latchward.UsageEventQuery{Token: one.ID}, a, d)
 	t.sameEvents("from a moment on", latchward.UsageEventQuery{From: epoch().Add(-time.Second)}, a, b, c)
-	t.sameEvents("of a token from a moment on", latchward.UsageEventQuery{Token: one.ID, From: d.At.Add(time.Millisecond)}, a)
+	both := latchward.UsageEventQuery{Token: one.ID, From: d.At.Add(time.Millisecond)}
+	t.sameEvents("of a token from a moment on", both, a)
 	t.sameEvents("of an unknown token", latchward.UsageEventQuery{Token: two.ID + 1000})
 }
 
@@ -300,7 +302,8 @@ func eventsOfDeleted(t *trial) {
 func eventsStop(t *trial) {
 	t.usageMix()
 	t.stops("UsageEvents", func(f func() error) error {
-		return t.store.UsageEvents(t.ctx, latchward.UsageEventQuery{Limit: 10}, func(*latchward.UsageEvent) error { return f() })
+		q := latchward.UsageEventQuery{Limit: 10}
+		return t.store.UsageEvents(t.ctx, q, func(*latchward.UsageEvent) error { return f() })
 	})
 }
 

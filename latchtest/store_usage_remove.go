@@ -137,10 +137,12 @@ func prunesInSteps(t *trial) {
 		e.Method = "PUT"
 		t.add(e)
 	}
+	later := epoch().AddDate(1, 0, 0)
+	retention := latchward.UsageRetention{Events: later, Hours: later}
 	all := latchward.UsageQuery{By: latchward.ByHour | latchward.ByEndpoint}
 	events, cells := len(t.events(latchward.UsageEventQuery{})), len(t.cells(all))
 	t.drain(50, func() (int, error) {
-		n, err := t.store.PruneUsage(t.ctx, latchward.UsageRetention{Events: epoch().AddDate(1, 0, 0), Hours: epoch().AddDate(1, 0, 0)}, 3)
+		n, err := t.store.PruneUsage(t.ctx, retention, 3)
 		nowEvents, nowCells := len(t.events(latchward.UsageEventQuery{})), len(t.cells(all))
 		if events-nowEvents > 3 || cells-nowCells > 3 {
 			t.Errorf("PruneUsage removed %d events and %d rollups, want at most 3 of each", events-nowEvents, cells-nowCells)

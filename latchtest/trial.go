@@ -250,6 +250,9 @@ func (t *trial) list(f latchward.TokenFilter) []*latchward.Token {
 	}
 	tokens, err := t.store.Tokens(t.ctx, f)
 	t.must(err)
+	if len(tokens) > f.Limit {
+		t.Errorf("Tokens returned %d tokens, want at most %d", len(tokens), f.Limit)
+	}
 	return tokens
 }
 
