@@ -145,13 +145,18 @@ func (s *Service) pruneUsage(ctx context.Context) error {
 	}
 }
 
-// endpointNames bounds how many endpoints rollups tell apart (bar 99): names are learnt from requests that reached
-// something, up to a cap; everything else counts as OtherEndpoint.
+// endpointNames bounds how many endpoints rollups tell apart (bar 99): names are learnt from requests that were let in
+// and reached something, up to a cap, and a few from others, so that an owner sees what a token tries in vain without
+// whoever holds it being able to fill the table. Everything else counts as OtherEndpoint.
 type endpointNames struct {
 	known map[string]struct{}
+	vain  int // names learnt since the start from requests that were refused or led nowhere
 }
 
-const maxEndpointNames = 2_000
+const (
+	maxEndpointNames = 2_000
+	maxVainNames     = 200
+)
 
 func (n *endpointNames) of(events []UsageEvent) []string {
 	names := make([]string, len(events))
@@ -165,8 +170,12 @@ func (n *endpointNames) name(e *UsageEvent) string {
 	if _, ok := n.known[e.Endpoint]; ok {
 		return e.Endpoint
 	}
-	if !e.Accepted() || e.Status == 404 || e.Status == 405 || len(n.known) >= maxEndpointNames {
+	vain := !e.Accepted() || e.Status == 404 || e.Status == 405
+	if len(n.known) >= maxEndpointNames || vain && n.vain >= maxVainNames {
 		return OtherEndpoint
+	}
+	if vain {
+		n.vain++
 	}
 	name := strings.Clone(e.Endpoint)
 	n.known[name] = struct{}{}
