@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -60,6 +61,7 @@ func (w *benchWorld) request(secret latchward.Secret) latchward.VerifyRequest {
 func (w *benchWorld) run(b *testing.B, want latchward.Reason, secret func(i int) latchward.Secret) {
 	b.Helper()
 	ctx := context.Background()
+	runtime.GC() // what the world's making left behind is not the decision's to clear away
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
@@ -158,7 +160,9 @@ func BenchmarkVerifyParts(b *testing.B) {
 	ctx := context.Background()
 	var mu sync.RWMutex
 	all := func(b *testing.B, at func(i int) int) {
+		runtime.GC()
 		b.ReportAllocs()
+		b.ResetTimer()
 		for i := range b.N {
 			n := at(i)
 			now := latchward.Instant(time.Since(start))
@@ -186,7 +190,7 @@ func BenchmarkVerifyParts(b *testing.B) {
 func newBenchFixture(b *testing.B, changes ...func(*latchward.Options)) *fixture {
 	b.Helper()
 	return newFixtureFor(b, func(o *latchward.Options) {
-		o.Now = time.Now
+		o.Now = nil // the real clock
 		o.CreationLimit = 1 << 40
 		for _, change := range changes {
 			change(o)
