@@ -42,7 +42,7 @@ func (e *expected) check(payload []byte, now time.Time) (claims, error) {
 	switch {
 	case c["iss"] != e.issuer:
 		return nil, refuse("its issuer is another")
-	case c["aud"] != e.audience && !slices.Contains(c.list("aud"), e.audience):
+	case c["aud"] != e.audience && !slices.Contains(list(c["aud"]), e.audience):
 		return nil, refuse("its audience is another")
 	case c.text("sub") == "":
 		return nil, refuse("it has no subject")
@@ -53,8 +53,7 @@ func (e *expected) check(payload []byte, now time.Time) (claims, error) {
 }
 
 func (e *expected) checkTimes(c claims, now time.Time) error {
-	expires, ok := instant(c["exp"])
-	if !ok || !now.Before(expires.Add(e.leeway)) {
+	if end := e.end(c); end.IsZero() || !now.Before(end) {
 		return refuse("it has expired or does not say when it does")
 	}
 	for _, name := range []string{"nbf", "iat"} {
@@ -65,6 +64,15 @@ func (e *expected) checkTimes(c claims, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// end returns the instant from which a JWT is good no more, the zero time when it does not say.
+func (e *expected) end(c claims) time.Time {
+	expires, ok := instant(c["exp"])
+	if !ok {
+		return time.Time{}
+	}
+	return expires.Add(e.leeway)
 }
 
 // isForClient reports whether a JWT is meant to be read by the application that asked for it, and not to be sent to
@@ -91,9 +99,24 @@ func (e *expected) identity(c claims) latchward.Identity {
 
 func (e *expected) isAdministrator(c claims) bool {
 	if e.adminClaim != "" {
-		return c[e.adminClaim] == e.adminValue || slices.Contains(c.words(e.adminClaim), e.adminValue)
+		value := c.lookUp(e.adminClaim)
+		return value == e.adminValue || slices.Contains(words(value), e.adminValue)
 	}
-	return slices.Contains(c.words("roles"), e.adminValue) || c["role"] == e.adminValue
+	return slices.Contains(words(c["roles"]), e.adminValue) || c["role"] == e.adminValue
+}
+
+// lookUp returns the claim of that name or, if there is none and the name has dots, the member that they lead to, as
+// in Keycloak's realm_access.roles.
+func (c claims) lookUp(name string) any {
+	if value, ok := c[name]; ok {
+		return value
+	}
+	outer, inner, nested := strings.Cut(name, ".")
+	members, _ := c[outer].(map[string]any)
+	if !nested {
+		return nil
+	}
+	return claims(members).lookUp(inner)
 }
 
 // text returns a claim that is a string, and "" for any other.
@@ -103,13 +126,14 @@ func (c claims) text(name string) string {
 }
 
 // words returns the words of a claim that is text, or its elements if it is a list.
-func (c claims) words(name string) []string {
-	return append(strings.Fields(c.text(name)), c.list(name)...)
+func words(claim any) []string {
+	text, _ := claim.(string)
+	return append(strings.Fields(text), list(claim)...)
 }
 
 // list returns the elements of a claim that is a list of strings. Anything else in the list spoils it.
-func (c claims) list(name string) []string {
-	elements, _ := c[name].([]any)
+func list(claim any) []string {
+	elements, _ := claim.([]any)
 	var texts []string
 	for _, element := range elements {
 		text, ok := element.(string)

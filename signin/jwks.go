@@ -34,6 +34,7 @@ type publicKeys struct {
 
 	mu       sync.Mutex
 	keys     []publicKey // replaced, never changed
+	number   uint64      // of times they were
 	loadedAt time.Time   // when keys were
 	triedAt  time.Time
 	loading  chan struct{} // closed at the end of the load that runs; nil when none does
@@ -95,6 +96,13 @@ func (s *publicKeys) find(ctx context.Context, id string, algorithm jose.Signatu
 	return found, nil
 }
 
+// generation implements keySource.
+func (s *publicKeys) generation() (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.number, s.keys != nil && s.now().Sub(s.loadedAt) < keysFresh
+}
+
 func unavailable(cause error) error {
 	return &latchward.Error{
 		Code: latchward.CodeUnavailable, Message: "The keys that sign-ins are checked with are not available.", Err: cause,
@@ -139,6 +147,7 @@ func (s *publicKeys) loadNow(ctx context.Context) {
 	defer s.mu.Unlock()
 	if s.failure = err; err == nil {
 		s.keys, s.loadedAt = keys, s.now()
+		s.number++
 	}
 	if s.loading != nil {
 		close(s.loading)

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strings"
@@ -35,8 +36,8 @@ type JWTOptions struct {
 
 	Issuer      string           // what iss must be; "" = DefaultName
 	Audience    string           // what aud must be or contain; "" = DefaultName
-	AdminClaim  string           // names administrators, in a list or spaced text; "" = roles or role
-	AdminValue  string           // what AdminClaim holds for them; "" = DefaultAdmin
+	AdminClaim  string           // lists or names the roles, also inside another (a.b); "" = roles, or role
+	AdminValue  string           // the role that makes an administrator; "" = DefaultAdmin
 	CreateUsers bool             // a person seen for the first time becomes an ordinary user
 	Leeway      time.Duration    // on exp, nbf and iat; 0 = DefaultLeeway
 	Now         func() time.Time // nil = time.Now
@@ -51,6 +52,7 @@ type JWT struct {
 	expected    expected
 	createUsers bool
 	now         func() time.Time
+	remembered  remembered
 }
 
 var _ httpauth.PersonAuthenticator = (*JWT)(nil)
@@ -60,6 +62,9 @@ type keySource interface {
 	// find returns the keys of that id ("" = not told) and algorithm, none when there are none. The error is of code
 	// unavailable when that cannot be told now.
 	find(ctx context.Context, id string, algorithm jose.SignatureAlgorithm) ([]any, error)
+	// generation tells which keys are in use: what was verified with others has to be verified again. It is false when
+	// that has to be done anyhow, because the keys have grown old.
+	generation() (number uint64, current bool)
 }
 
 // NewJWT returns an authenticator that signs people in to service. Errors have code invalid and the field at fault, in
@@ -96,18 +101,37 @@ func NewJWT(service SignIner, o JWTOptions) (*JWT, error) {
 // Authenticate implements [httpauth.PersonAuthenticator]: it verifies the JWT and signs its subject in, so that what
 // Latchward knows about the person is asked each time. Every refusal says the same, and none quotes the JWT.
 func (j *JWT) Authenticate(ctx context.Context, jwt latchward.Secret) (latchward.Principal, error) {
-	c, err := j.verify(ctx, jwt)
+	if !wellFormed(jwt) {
+		return latchward.Principal{}, refuse("it is too long or not three parts")
+	}
+	id, err := j.identify(ctx, jwt)
 	if err != nil {
 		return latchward.Principal{}, err
 	}
-	return j.service.SignIn(ctx, j.expected.identity(c), j.createUsers)
+	return j.service.SignIn(ctx, id, j.createUsers)
+}
+
+// identify returns whom a JWT speaks for. It is verified unless that was done before with the keys in use.
+func (j *JWT) identify(ctx context.Context, jwt latchward.Secret) (latchward.Identity, error) {
+	generation, current := j.keys.generation()
+	digest := sha256.Sum256([]byte(jwt.Expose()))
+	if known, ok := j.remembered.get(digest); ok {
+		if current && known.generation == generation && j.now().Before(known.expires) {
+			return known.identity, nil
+		}
+		j.remembered.forget(digest)
+	}
+	c, err := j.verify(ctx, jwt)
+	if err != nil {
+		return latchward.Identity{}, err
+	}
+	id := j.expected.identity(c)
+	j.remembered.put(digest, goodJWT{identity: id, expires: j.expected.end(c), generation: generation})
+	return id, nil
 }
 
 // verify returns the claims of a JWT that is signed with one of our keys and meant for us now.
 func (j *JWT) verify(ctx context.Context, jwt latchward.Secret) (claims, error) {
-	if len(jwt.Expose()) > httpauth.MaxCredentialBytes || !httpauth.LooksLikeJWT(jwt) {
-		return nil, refuse("it is too long or not three parts")
-	}
 	signed, err := jose.ParseSignedCompact(jwt.Expose(), j.algorithms)
 	if err != nil {
 		return nil, refuse("its header is malformed or names an algorithm that is not allowed")
@@ -126,6 +150,13 @@ func (j *JWT) verify(ctx context.Context, jwt latchward.Secret) (claims, error) 
 		}
 	}
 	return nil, refuse("no known key has signed it")
+}
+
+// wellFormed reports whether a JWT has the shape and bounds of one. Line ends are passed over when base64 is decoded,
+// so they would make several spellings of the same.
+func wellFormed(jwt latchward.Secret) bool {
+	text := jwt.Expose()
+	return len(text) <= httpauth.MaxCredentialBytes && !strings.ContainsAny(text, "\r\n") && httpauth.LooksLikeJWT(jwt)
 }
 
 // checkHeader refuses what changes the meaning of a JWT: extensions that must be understood, and types that are not

@@ -34,6 +34,8 @@ func (k sharedKey) find(context.Context, string, jose.SignatureAlgorithm) ([]any
 	return k(), nil
 }
 
+func (k sharedKey) generation() (uint64, bool) { return 0, true }
+
 // publicKey is a key of a JWK set with the algorithms it may be used with.
 type publicKey struct {
 	id         string
