@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -109,6 +110,17 @@ func (s *statements) prepare(ctx context.Context, text string) (*sql.Stmt, error
 	}
 	s.ready[text] = statement
 	return statement, nil
+}
+
+func (s *statements) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failures []error
+	for _, statement := range s.ready {
+		failures = append(failures, statement.Close())
+	}
+	s.ready = nil
+	return errors.Join(failures...)
 }
 
 func (s *statements) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {

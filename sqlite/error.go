@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 
 	lib "modernc.org/sqlite/lib"
@@ -23,7 +22,23 @@ func (s *Store) translate(err error) error {
 	if errors.As(err, &c) && fatal(c.Code()) {
 		s.fail(err)
 	}
-	return translate(err)
+	err = translate(err)
+	if latchward.ErrorCode(err) == latchward.CodeInternal && s.isClosed() {
+		return unavailable("The database is closed.", err) // database/sql has no name for this
+	}
+	return err
+}
+
+func (s *Store) isClosed() bool {
+	if s.writer == nil { // not open yet
+		return false
+	}
+	select {
+	case <-s.writer.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // translate returns what callers are told about err. Errors of their own functions pass through.
@@ -37,7 +52,7 @@ func translate(err error) error {
 		return fromCode(c.Code(), err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable("The request ended before the database answered.", err)
-	case errors.Is(err, errClosed), errors.Is(err, sql.ErrConnDone):
+	case errors.Is(err, errClosed):
 		return unavailable("The database is closed.", err)
 	}
 	return err

@@ -24,14 +24,21 @@ func resolve(path string) (string, error) {
 	if err != nil {
 		return "", cannotOpen(path, err)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real, nil
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			return "", cannotOpen(path, err)
+		}
+		return filepath.Join(folder, filepath.Base(path)), nil
 	}
-	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", cannotOpen(path, err)
 	}
-	return filepath.Join(folder, filepath.Base(path)), nil
+	if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() {
+		return "", cannotOpen(path, errors.Join(err, errors.New("it is not a file")))
+	}
+	return real, nil
 }
 
 // makePrivate creates the database file if there is none, and takes from everybody else the right to open it and the

@@ -91,10 +91,11 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if readers < 1 {
 		readers = defaultReaders
 	}
-	if s.readers, err = openDatabase(s.path, o.wrap, readers, readerConnection...); err != nil {
+	db, err = openDatabase(s.path, o.wrap, readers, readerConnection...)
+	if err != nil {
 		return err
 	}
-	s.reads = &statements{preparer: s.readers}
+	s.readers, s.reads = db, &statements{preparer: db}
 	return s.loadPosition(ctx)
 }
 
@@ -142,13 +143,14 @@ func (s *Store) Close() (err error) {
 
 func (s *Store) close() error {
 	var failures []error
+	if s.readers != nil {
+		failures = append(failures, s.reads.close(), s.readers.Close())
+	}
+	// Last, because the last connection to be closed copies the log into the database.
 	if s.writer != nil {
 		failures = append(failures, s.writer.close())
 	}
-	if s.readers != nil {
-		failures = append(failures, s.readers.Close())
-	}
-	// Last, so that nobody opens the file before it is closed.
+	// Behind both, so that nobody opens the file before it is closed.
 	failures = append(failures, s.lock.release())
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("closing the database %s: %w", s.path, err)

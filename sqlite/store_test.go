@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -8,8 +9,39 @@ import (
 	"github.com/latchward/latchward/latchtest"
 )
 
-func TestStore(t *testing.T) {
-	latchtest.RunStore(t, func(t *testing.T) latchward.Store { return open(t, newPath(t), Options{}) })
+func TestStore(t *testing.T) { latchtest.RunStore(t, newStores(t)) }
+
+func TestStoreIsLinearizable(t *testing.T) { latchtest.RunLinearizable(t, newStores(t)) } // bar 49
+
+// newStores returns what makes empty stores.
+func newStores(t *testing.T) func(t *testing.T) latchward.Store {
+	empty := emptyDatabase(t)
+	return func(t *testing.T) latchward.Store {
+		path := newPath(t)
+		if err := os.WriteFile(path, empty, privateFile); err != nil {
+			t.Fatal(err)
+		}
+		return open(t, path, Options{})
+	}
+}
+
+// emptyDatabase returns the file of a database that nothing was written to: copying it is faster than migrating a
+// hundred times.
+func emptyDatabase(t testing.TB) []byte {
+	t.Helper()
+	path := newPath(t)
+	s, err := Open(t.Context(), path, Options{})
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "latchward.db") }

@@ -42,7 +42,8 @@ func tokensQuery(f *latchward.TokenFilter) (string, []any) {
 		direction, beyond = " DESC", "<"
 	}
 	if f.After != nil {
-		c.add("("+key+", t.id) "+beyond+" (?, ?)", cursorValue(f), f.After.ID)
+		// The first condition says nothing new; it is what an index on an expression can be asked.
+		c.add(key+" "+beyond+"= ? AND ("+key+", t.id) "+beyond+" (?, ?)", cursorValue(f), cursorValue(f), f.After.ID)
 	}
 	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
 		WHERE t.deleted_at IS NULL` + c.text.String() +

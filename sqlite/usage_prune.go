@@ -13,6 +13,11 @@ import (
 // repeating long before.
 const keepRequestIDs = 24 * time.Hour
 
+const (
+	nextDeleted  = `SELECT id FROM api_tokens WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 1`
+	forgetEvents = `DELETE FROM api_token_usage WHERE id IN (SELECT id FROM api_token_usage WHERE token_id = ? LIMIT ?)`
+)
+
 // ForgetUsage implements [latchward.UsageStore]. A deleted token's row goes behind the last of its raw usage, so that
 // the cascade in the schema never has more to do than a batch (X-13).
 func (s *Store) ForgetUsage(ctx context.Context, limit int) (removed int, err error) {
@@ -29,7 +34,7 @@ func (s *Store) ForgetUsage(ctx context.Context, limit int) (removed int, err er
 // forgetToken removes up to limit raw events of one deleted token, and its row if those were the last. done says that
 // no token is waiting.
 func (s *Store) forgetToken(ctx context.Context, limit int) (removed int, done bool, err error) {
-	id, err := one(ctx, s.reads, scalar[int64], `SELECT id FROM api_tokens WHERE deleted_at IS NOT NULL LIMIT 1`)
+	id, err := one(ctx, s.reads, scalar[int64], nextDeleted)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, true, nil
 	}
@@ -37,8 +42,7 @@ func (s *Store) forgetToken(ctx context.Context, limit int) (removed int, done b
 		return 0, true, s.translate(err)
 	}
 	err = s.write(ctx, func(w *work) error {
-		removed, err = w.count(`DELETE FROM api_token_usage WHERE id IN (
-			SELECT id FROM api_token_usage WHERE token_id = ? LIMIT ?)`, id, limit)
+		removed, err = w.count(forgetEvents, id, limit)
 		if err != nil || removed == limit {
 			return err
 		}

@@ -48,8 +48,9 @@ func (w *writer) release() { <-w.turn }
 func (w *writer) close() (err error) {
 	w.turn <- struct{}{}
 	close(w.closed)
+	err = w.prepared.close() // or SQLite keeps the connection, and with it the log
 	if w.conn != nil {
-		err = w.conn.Close()
+		err = errors.Join(err, w.conn.Close())
 	}
 	return errors.Join(err, w.db.Close())
 }

@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"database/sql"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchward/latchward"
+)
+
+// plan returns how SQLite would run a statement, one step a line.
+func plan(t *testing.T, s *Store, text string) string {
+	t.Helper()
+	steps, err := collect(t.Context(), unprepared{s.readers}, func(rows *sql.Rows) (detail string, err error) {
+		var id, parent, unused int
+		return detail, rows.Scan(&id, &parent, &unused, &detail)
+	}, "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "?"))...)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return strings.Join(steps, "\n")
+}
+
+// What grows with tokens or with requests is read by index and by range, never as a whole.
+func TestPlans(t *testing.T) {
+	s := open(t, newPath(t), Options{})
+	events := func(q latchward.UsageEventQuery) string { text, _ := eventsQuery(&q); return text }
+	cells := func(q latchward.UsageQuery) string { text, _ := cellsQuery(&q); return text }
+	audit := func(f latchward.AuditFilter) string { text, _ := auditQuery(&f); return text }
+	now := time.Now()
+	for _, c := range []struct{ what, text, want, never string }{
+		{"token by key id", tokenByKeyID, "SEARCH t USING INDEX sqlite_autoindex_api_tokens_2 (key_id=?)\n" +
+			"SEARCH u USING INTEGER PRIMARY KEY", "SCAN"},
+		{"retired secret", retiredSecret, "SEARCH api_token_secrets USING PRIMARY KEY (key_id=?)", "SCAN"},
+		{"token by id", tokenByID, "SEARCH t USING INTEGER PRIMARY KEY", "SCAN"},
+		{"tokens of a user", tokensOfUser, "SEARCH t USING INDEX api_tokens_user (user_id=?)", "SCAN"},
+		{"key ids of a token", keyIDsOfToken, "api_token_secrets_token (token_id=?)", "SCAN api_token"},
+		{"key id taken", keyIDTaken, "SEARCH s USING PRIMARY KEY (key_id=?)", "SCAN api_token"},
+		{"key id elsewhere", keyIDElsewhere, "api_token_secrets", "SCAN api_token"},
+		{"user by external id", userByExternalID, "USING INDEX", "SCAN"},
+		{"user by e-mail", userByEmail, "USING INDEX users_email", "SCAN"},
+		{"events of a token", events(latchward.UsageEventQuery{Token: 1, From: now}),
+			"SEARCH e USING INDEX api_token_usage_token (token_id=? AND created_at>?)", "TEMP B-TREE"},
+		{"events of all", events(latchward.UsageEventQuery{}),
+			"SEARCH e USING INDEX api_token_usage_created (created_at>?)", "TEMP B-TREE"},
+		{"cells of a token", cells(latchward.UsageQuery{Token: 1, By: latchward.ByEndpoint}),
+			"SEARCH c USING PRIMARY KEY (hour=? AND token_id=?)", "SCAN c"},
+		{"cells of all", cells(latchward.UsageQuery{From: now, By: latchward.ByToken | latchward.ByCredential}),
+			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?)", "SCAN c"},
+		{"cells of an owner", cells(latchward.UsageQuery{From: now, Owner: &latchward.Owner{}, By: latchward.ByToken}),
+			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?", "SCAN c"},
+		{"counts", tokenCounts, "SEARCH usage_token_hour USING PRIMARY KEY (token_id=? AND hour>?)", "SCAN usage"},
+		{"audit", audit(latchward.AuditFilter{}), "SCAN audit_entries", "TEMP B-TREE"}, // by id, until the page is full
+		{"audit before", audit(latchward.AuditFilter{Before: 9}), "SEARCH audit_entries USING INTEGER PRIMARY KEY (rowid<?)", "TEMP"},
+		{"audit of a target", audit(latchward.AuditFilter{TargetType: "token", TargetID: 1, Before: 9}),
+			"SEARCH audit_entries USING INDEX audit_entries_target (target_type=? AND target_id=?", "TEMP"},
+		{"audit by action", audit(latchward.AuditFilter{Action: "x"}), "USING INDEX audit_entries_action (action=?", "TEMP"},
+		{"deleted tokens", nextDeleted, "INDEX api_tokens_deleted", "SCAN"},
+		{"usage of a deleted token", forgetEvents, "api_token_usage_token (token_id=?)", "SCAN api_token_usage"},
+	} {
+		got := plan(t, s, c.text)
+		if !strings.Contains(got, c.want) || strings.Contains(got, c.never) {
+			t.Errorf("%s:\n%s\nwant\n%s\nand never %s", c.what, got, c.want, c.never)
+		}
+	}
+}
+
+// PruneUsage finds what is to go without looking at what stays.
+func TestPlansOfPruning(t *testing.T) {
+	s := open(t, newPath(t), Options{})
+	for _, p := range pruned {
+		got := plan(t, s, p.text)
+		isSmall := strings.Contains(p.text, "usage_endpoint") // thousands of rows at most
+		if !isSmall && (strings.Contains(got, "SCAN") || strings.Contains(got, "TEMP")) {
+			t.Errorf("%s:\n%s", p.text, got)
+		}
+	}
+}
+
+// Lists are read in their order: a page costs what it holds, except by last use.
+func TestPlansOfLists(t *testing.T) {
+	s := open(t, newPath(t), Options{})
+	for _, sort := range slices.Concat(latchward.TokenSorts(), []latchward.TokenSort{""}) {
+		for _, desc := range []bool{false, true} {
+			for _, after := range []*latchward.TokenCursor{nil, {ID: 1}} {
+				f := latchward.TokenFilter{Sort: sort, Desc: desc, After: after, Limit: 10, Status: latchward.StatusActive}
+				text, _ := tokensQuery(&f)
+				got := plan(t, s, text)
+				if sorted := strings.Contains(got, "TEMP B-TREE"); sorted != (sort == latchward.SortLastUsed) {
+					t.Errorf("order %q, descending %v, from %v:\n%s", sort, desc, after, got)
+				}
+				if seeks := strings.Contains(got, "SEARCH t"); after != nil && !seeks && sort != latchward.SortLastUsed {
+					t.Errorf("order %q, descending %v, does not seek its cursor:\n%s", sort, desc, got)
+				}
+			}
+		}
+	}
+	text, _ := tokensQuery(&latchward.TokenFilter{Owner: &latchward.Owner{Type: latchward.OwnerUser, ID: 1}})
+	if got := plan(t, s, text); !strings.Contains(got, "SEARCH t USING INDEX api_tokens_user (user_id=?)") ||
+		strings.Contains(got, "TEMP B-TREE") {
+		t.Errorf("tokens of an owner:\n%s", got)
+	}
+}
