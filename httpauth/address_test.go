@@ -195,6 +195,12 @@ func TestProxiesTrusts(t *testing.T) {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
+	r := httptest.NewRequest("GET", "/", nil)
+	for remote, want := range map[string]bool{"10.0.0.9:1": true, "11.0.0.9:1": false, "@": false} {
+		if r.RemoteAddr = remote; p.TrustsPeer(r) != want {
+			t.Errorf("peer %s: %v", remote, !want)
+		}
+	}
 	if p.Trusts(netip.Addr{}) || (*httpauth.Proxies)(nil).Trusts(netip.MustParseAddr("10.0.0.1")) {
 		t.Error("somebody is trusted whom nobody named")
 	}

@@ -36,10 +36,12 @@ type Options struct {
 // [latchward.VerdictFrom]. It is safe for concurrent use.
 //
 // Paths outside Options.Base are answered with 404. Limit headers are set before the handler runs, so they are on
-// its errors, too. Identity headers that the client sent are removed; credentials are left to the handler. Usage is
-// recorded once for each request of a proven token or person, when it ends in whatever way: a panic counts as 500 and
-// goes on, a client that left before the answer as 499. On a hijacked connection it counts what went over it until the
-// handler returned.
+// its errors, too. Identity headers that the client sent are removed; credentials are left to the handler. The
+// preflight requests of browsers carry no credential: answer them in front of it.
+//
+// Usage is recorded once for each request of a proven token or person, when it ends in whatever way: a panic counts as
+// 500 and goes on, a client that left before the answer as 499. On a hijacked connection it counts what went over it
+// until the handler returned.
 //
 // Require panics when v is nil or Options.Base is no path.
 func Require(v latchward.Verifier, o Options) func(http.Handler) http.Handler {
