@@ -73,7 +73,7 @@ type Config struct {
 // Upstream is a service behind the gateway.
 type Upstream struct {
 	Prefix string `key:"prefix" default:"/" help:"of the judged path, that is without the base; / for everything"`
-	URL    string `key:"url" help:"http or https; a path of its own replaces the base"`
+	URL    string `key:"url" help:"http or https; its path takes the place of the base, which stays when it has none"`
 }
 
 // The files of a data folder.

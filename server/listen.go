@@ -21,6 +21,10 @@ const (
 	maxHeader     = 64 << 10 // bytes
 )
 
+// streamsEnd is how long before the end of shutdown.timeout streams are ended: time for the last bytes, and for
+// net/http to notice, which it does up to half a second late.
+const streamsEnd = 2 * time.Second
+
 // listen opens the listeners: the API, operations, and the socket of the data folder.
 func (s *Server) listen(management http.Handler) error {
 	handlers := map[string]http.Handler{
@@ -131,12 +135,10 @@ func (s *Server) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.DrainTimeout)
 	defer cancel()
 	if s.gateway != nil {
-		endStreams := time.AfterFunc(s.config.DrainTimeout*8/10, s.gateway.EndAll)
+		endStreams := time.AfterFunc(s.config.DrainTimeout-streamsEnd, s.gateway.EndAll)
 		defer endStreams.Stop()
 	}
-	delay := time.NewTimer(s.config.DrainDelay)
-	defer delay.Stop()
-	<-delay.C
+	s.pause()
 	err := s.shutDown(ctx)
 	if err == nil {
 		err = s.awaitRequests(ctx)

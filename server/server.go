@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/gateway"
@@ -26,6 +28,7 @@ type Server struct {
 	ready    atomic.Bool    // takes requests
 	draining atomic.Bool    // tells clients to go elsewhere
 	active   sync.WaitGroup // requests on the API listener
+	pause    func()         // between saying that the server stops and refusing connections
 }
 
 // served is a listener with what it serves.
@@ -44,7 +47,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{core: k}
+	s := &Server{core: k, pause: func() { time.Sleep(c.DrainDelay) }}
 	if err := s.assemble(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -94,6 +97,9 @@ func (c *Config) gatewayUpstreams() ([]gateway.Upstream, error) {
 		target, err := url.Parse(u.URL)
 		if err != nil {
 			return nil, invalidf("upstreams", "the url of an upstream: %w", err)
+		}
+		if target.Path == "" { // an upstream that says nothing is mounted as we are; "/" is at its root
+			target.Path = strings.TrimSuffix(c.Base, "/")
 		}
 		upstreams[i] = gateway.Upstream{Prefix: u.Prefix, URL: target}
 	}
