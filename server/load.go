@@ -108,7 +108,7 @@ func (l *loader) file(path string) {
 func (l *loader) checkSecretFile(path string) {
 	for _, key := range slices.Sorted(maps.Keys(l.config.origins)) {
 		origin := l.config.origins[key]
-		if l.settings[key].Flag == "" && strings.HasPrefix(origin, path+":") {
+		if setting, known := l.settings[key]; known && setting.Flag == "" && strings.HasPrefix(origin, path+":") {
 			if err := checkPrivate(path, 0o077); err != nil {
 				l.faults = append(l.faults, fault{origin, key, "is a secret, and the file " + err.Error()})
 			}
