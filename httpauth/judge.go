@@ -50,14 +50,27 @@ func (j *Judge) JudgeAgain(r *http.Request) (latchward.Verdict, error) {
 	return v, err
 }
 
-func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, string, error) {
+// Path returns the judged path of r. Errors are of code invalid for a request target that has no canonical path, and of
+// code not_found for a path that is not under the base.
+func (j *Judge) Path(r *http.Request) (string, error) {
 	path, err := canonicalPath(r)
 	if err != nil {
-		return j.refuse(latchward.ReasonBadRequest), "", nil
+		return "", err
 	}
 	path, under := latchward.JudgedPath(path, j.Base)
 	if !under {
-		return latchward.Verdict{}, "", &latchward.Error{Code: latchward.CodeNotFound, Message: "Not found"}
+		return "", &latchward.Error{Code: latchward.CodeNotFound, Message: "Not found"}
+	}
+	return path, nil
+}
+
+func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, string, error) {
+	path, err := j.Path(r)
+	if latchward.ErrorCode(err) == latchward.CodeInvalid {
+		return j.refuse(latchward.ReasonBadRequest), "", nil
+	}
+	if err != nil {
+		return latchward.Verdict{}, "", err
 	}
 	v, err := j.judgeAt(r, path, address)
 	if err != nil {

@@ -124,6 +124,11 @@ func TestJudgePath(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s under %q: %s, want %s", test.target, test.base, got, test.want)
 		}
+		codes := map[string]latchward.Code{refused: latchward.CodeInvalid, outside: latchward.CodeNotFound}
+		again, err := judge.Path(wire(http.MethodGet, test.target))
+		if again != path || latchward.ErrorCode(err) != codes[test.want] {
+			t.Errorf("Path of %s under %q: %q, %v", test.target, test.base, again, err)
+		}
 	}
 }
 
