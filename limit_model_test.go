@@ -113,6 +113,16 @@ func limitStep(random *rand.Rand, length Instant, n int64) Instant {
 	}
 }
 
+// event returns the distance to 1 ns before, at or after the instant one of the oldest calls leaves, or 0.
+func (w *idealWindow) event(random *rand.Rand, now Instant) Instant {
+	alive := w.bookings[w.head[0]:]
+	if len(alive) == 0 {
+		return 0
+	}
+	leaves := alive[random.IntN(min(len(alive), 4))].at + w.horizon[0]
+	return max(0, leaves-now+Instant(random.IntN(3))-1)
+}
+
 // limitProgram drives a limiter with one budget of one limit, and the ideal beside it, through random calls.
 type limitProgram struct {
 	t        *testing.T
@@ -216,16 +226,42 @@ func (p *limitProgram) settle() {
 	open := p.open[i]
 	p.open = append(p.open[:i], p.open[i+1:]...)
 	actual := p.random.Int64N(open.receipt.Cost + 1)
-	if p.l.Len() > 0 {
-		p.seen = p.now
-	}
-	p.ideal.advance(p.now)
+	p.seen = p.now
+	p.ideal.advance(p.seen)
+	before := p.used()
 	for range 1 + p.random.IntN(2) { // twice is as good as once
 		if err := p.l.Settle(p.t.Context(), p.now, open.receipt, p.budget, actual); err != nil {
 			p.t.Fatal(err)
 		}
 	}
 	p.ideal.refund(open.index, open.receipt.Cost-actual)
+	if after := p.used(); after > before {
+		p.t.Fatalf("settling raised what counts from %d to %d", before, after)
+	}
+}
+
+// used returns the units the limiter counts now, after looking at how it counts them.
+func (p *limitProgram) used() int64 {
+	states, err := p.l.States(p.t.Context(), p.now, 1, p.budget, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r := p.l.shards[0].bucket(p.budget[0].Key.word(), false).first.runs
+	if r == nil {
+		return states[0].Used
+	}
+	total := int64(0)
+	for i := range r.count {
+		run := r.nth(i)
+		total += run.units
+		if run.flat(r.n).less(run.late) {
+			p.t.Fatalf("run %d is later than all of its calls: %+v", i, *run)
+		}
+	}
+	if total != r.total || r.count > maxRuns || r.count > 0 && r.gone > r.nth(0).units {
+		p.t.Fatalf("%d units in %d runs, want %d; %d are gone", total, r.count, r.total, r.gone)
+	}
+	return states[0].Used
 }
 
 // sweep forgets the budget if it is idle; what comes next may be judged at an earlier instant then.

@@ -65,14 +65,11 @@ func (r *runs) advance(edge Instant) {
 // bound returns the bound of the k-th oldest of the units still counted.
 func (r *runs) bound(k int64) Instant {
 	k += r.gone
-	for i := range r.count {
-		run := r.nth(i)
-		if k <= run.units {
-			return run.bound(k, r.length, r.n)
-		}
-		k -= run.units
+	i := 0
+	for ; i < r.count-1 && k > r.nth(i).units; i++ {
+		k -= r.nth(i).units
 	}
-	panic("latchward: a unit was asked for that no run counts")
+	return r.nth(i).bound(k, r.length, r.n)
 }
 
 // book counts cost units at the instant at, in the newest run or in a new one.
@@ -181,11 +178,8 @@ func (r *run) bound(k int64, length Instant, n int64) Instant {
 	return r.first + Instant(rise)
 }
 
-// boundBy returns how many units have a bound at or before edge: the inverse of bound.
+// boundBy returns how many units have a bound at or before edge, for an edge before last: the inverse of bound.
 func (r *run) boundBy(edge, length Instant, n int64) int64 {
-	if edge >= r.last {
-		return r.units
-	}
 	if edge < r.first {
 		return 0
 	}
@@ -193,10 +187,7 @@ func (r *run) boundBy(edge, length Instant, n int64) int64 {
 	if !r.late.less(room) {
 		return 0
 	}
-	steps, ok := room.minus(r.late).minus(wide{lo: 1}).over(int64(length))
-	if !ok || steps/r.lump >= r.units/r.lump {
-		return r.units
-	}
+	steps, _ := room.minus(r.late).minus(wide{lo: 1}).over(int64(length)) // fits: edge is within length/256 of first
 	return min(r.units, (steps/r.lump+1)*r.lump)
 }
 

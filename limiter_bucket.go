@@ -110,8 +110,9 @@ func (b *bucket) windowFor(length, now Instant) slidingWindow {
 		switch {
 		case w.length == length:
 			return *w
-		case best == nil, w.length > length && (best.length < length || w.length < best.length),
-			w.length < length && w.length > best.length && best.length < length:
+		case best == nil,
+			best.length < length && w.length > best.length,
+			length < w.length && w.length < best.length:
 			best = w
 		}
 	}

@@ -81,7 +81,7 @@ func TestLimiterSettleHorizon(t *testing.T) {
 			t.Errorf("call %d did not settle exactly once", call)
 		}
 	}
-	if !s.mark(2 * generationCalls) {
+	if !s.mark(2*generationCalls) || !s.mark(2*generationCalls+1) {
 		t.Error("a new generation did not settle")
 	}
 	if s.mark(3) {
@@ -131,5 +131,32 @@ func TestLimiterInFlightAndLimit(t *testing.T) {
 		s, _ := w.take(false, 1, budgets...)
 		w.is("in flight", s.InFlight, false)
 		w.is("reset", s.Reset, w.now.Add(time.Minute))
+	}
+}
+
+// Whatever a receipt says, runs give back no more than they count, and only from a run that holds its instant.
+func TestRunsRefund(t *testing.T) {
+	const length = Instant(256 * time.Second)
+	for _, test := range []struct {
+		at   Instant
+		cost int64
+		want int64
+	}{
+		{1, 5, 15}, {3, 99, 10}, {0, 5, 20}, {4, 5, 20}, {Instant(time.Second), 5, 20}, {Instant(2 * time.Second), 5, 15},
+		{Instant(2 * time.Second), 99, 10}, {Instant(3 * time.Second), 5, 20},
+	} {
+		r := newRuns(length, 1000)
+		for _, at := range []Instant{1, 3, Instant(2 * time.Second)} {
+			r.book(at, 10, 1000)
+		}
+		r.advance(1) // the first ten have left
+		if got := r.total - r.gone; got != 20 {
+			t.Fatalf("%d counted, want 20", got)
+		}
+		r.refund(test.at, test.cost)
+		r.advance(2)
+		if got := r.total - r.gone; got != test.want {
+			t.Errorf("refund of %d at %d: %d counted, want %d", test.cost, test.at, got, test.want)
+		}
 	}
 }

@@ -128,6 +128,7 @@ func TestLimiterWindowsEdited(t *testing.T) {
 			{[]time.Duration{time.Minute, 24 * time.Hour, time.Hour}, []int64{55, 55, 55}},
 			{[]time.Duration{12 * time.Second}, []int64{19}},
 			{[]time.Duration{time.Second, time.Hour}, []int64{0, 19}},
+			{[]time.Duration{time.Second, time.Minute, time.Hour}, []int64{0, 19, 19}},
 			{nil, nil},
 			{[]time.Duration{time.Hour}, []int64{19}}, // without limits nothing looked at the budget
 		} {

@@ -111,6 +111,19 @@ func TestLimiterLowered(t *testing.T) {
 	}
 }
 
+// A limit lowered to where windows are exact has an exact one once the old one has run empty, and not before.
+func TestLimiterLoweredToExact(t *testing.T) {
+	w := newLimiterWorld(t, LocalLimiterOptions{ExactMax: 1000, Shards: 1})
+	large, small := tokenBudget(1001, time.Minute), tokenBudget(3, time.Minute)
+	w.take(true, 1, large)
+	bucket := w.l.shards[0].bucket(small.Key.word(), false)
+	w.take(true, 1, small)
+	w.is("exact", bucket.first.runs == nil, false)
+	w.now = w.now.Add(time.Minute)
+	w.take(true, 1, small)
+	w.is("exact", bucket.first.runs == nil, true)
+}
+
 // bar 37: two tokens of one owner in one group share what the group allows, and a refusal by the group costs nobody.
 func TestLimiterBudgets(t *testing.T) {
 	w := newLimiterWorld(t, LocalLimiterOptions{})
