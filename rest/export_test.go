@@ -1,0 +1,47 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/latchward/latchward"
+)
+
+// RouteInfo is what tests need to know about a route.
+type RouteInfo struct {
+	Method, Path, ID             string
+	Public, Persons, Body, Reply bool
+}
+
+// Routes lists the routes of a handler.
+func Routes(h http.Handler) []RouteInfo {
+	var list []RouteInfo
+	for _, r := range h.(*handler).routes() {
+		list = append(list, RouteInfo{
+			Method: r.method, Path: r.path, ID: r.id, Public: r.access == anyone, Persons: r.access == persons,
+			Body: r.body != nil, Reply: r.reply != nil,
+		})
+	}
+	return list
+}
+
+// Question reads a VerifyRequest by hand, as the handler does.
+func Question(text []byte) (r latchward.VerifyRequest, record bool, err error) {
+	s := &scanner{text: text}
+	var q question
+	if err := readQuestion(s, &q); err != nil {
+		return r, false, err
+	}
+	return q.VerifyRequest, q.record, s.end()
+}
+
+// Decode reads text into value, a pointer to a wire struct, as the handlers do.
+func Decode[T any](text []byte, value *T) error { return shapeFor[T]().decode(text, value) }
+
+// AppendVerdict encodes a verdict by hand, as the handler does.
+func AppendVerdict(v *latchward.Verdict) ([]byte, error) { return appendVerdict(nil, v) }
+
+// AppendTime encodes a time by hand, as the handler does.
+var AppendTime = appendTime
+
+// VerdictOf is what the client makes of an encoded verdict.
+var VerdictOf = verdictOf

@@ -1,0 +1,234 @@
+package rest
+
+import (
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/latchward/latchward"
+)
+
+// Token is a token as the API shows it. Its first members are those of S2-03 and S2-21, in their order.
+type Token struct {
+	ID               int64       `json:"id"`
+	Name             string      `json:"name"`
+	Secret           PlainSecret `json:"token,omitzero" doc:"The secret, told only when it is made."`
+	Description      *string     `json:"description"`
+	Active           bool        `json:"active" doc:"False once disabled by somebody or idle; see status."`
+	RateLimit        int64       `json:"rate_limit" doc:"Requests per minute; the minute slides."`
+	AllowedEndpoints []string    `json:"allowed_endpoints" null:"true" doc:"Patterns; null is no restriction."`
+	ExpiresAt        Time        `json:"expires_at" null:"true" doc:"Expired from this instant on."`
+	LastUsedAt       Time        `json:"last_used_at" null:"true" doc:"The last accepted request."`
+	CreatedAt        Time        `json:"created_at"`
+	*TokenCounts
+	UpdatedAt       Time                      `json:"updated_at"`
+	Kind            latchward.Kind            `json:"kind" doc:"A personal token acts as its owner, a service token as itself."`
+	Status          latchward.Status          `json:"status"`
+	InactiveReason  *latchward.InactiveReason `json:"inactive_reason"`
+	Prefix          string                    `json:"token_prefix" doc:"The start of the secret, which is not secret."`
+	Owner           Owner                     `json:"owner"`
+	UserID          *int64                    `json:"user_id" doc:"The owner, if that is a user."`
+	AllowedNetworks []string                  `json:"allowed_networks" null:"true" doc:"In CIDR notation; null is no restriction."`
+	NotBefore       Time                      `json:"not_before" null:"true" doc:"Not valid before this instant."`
+	IdleTimeoutDays *int                      `json:"idle_timeout_days" doc:"Goes inactive when unused for longer; null is never."`
+	Permissions     []string                  `json:"permissions" null:"true" doc:"Null is the owner's rights, [] is none."`
+	Tags            []string                  `json:"tags"`
+	Metadata        map[string]any            `json:"metadata"`
+	RevokedAt       Time                      `json:"revoked_at" null:"true"`
+	RevokeReason    *string                   `json:"revoke_reason"`
+}
+
+// TokenCounts are the counters that a list of tokens shows.
+type TokenCounts struct {
+	Requests24h   int64 `json:"requests_24h"`
+	Requests7d    int64 `json:"requests_7d"`
+	TotalRequests int64 `json:"total_requests"`
+}
+
+// LogValue tells which token it is and nothing more, so that no secret is logged.
+func (t Token) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int64("id", t.ID), slog.String("name", t.Name))
+}
+
+// Owner is who answers for a token.
+type Owner struct {
+	Type latchward.OwnerType `json:"type,omitzero"`
+	ID   int64               `json:"id"`
+	Name string              `json:"name,omitzero" doc:"For people to read."`
+}
+
+// TokenReply answers with one token.
+type TokenReply struct {
+	Token    Token    `json:"token"`
+	Message  string   `json:"message,omitempty"`
+	Warnings []string `json:"warnings,omitempty" doc:"What the caller may not have meant."`
+}
+
+// LogValue is that of the token.
+func (r TokenReply) LogValue() slog.Value { return r.Token.LogValue() }
+
+// TokenList is one page of tokens.
+type TokenList struct {
+	Tokens     []Token `json:"tokens"`
+	NextCursor *string `json:"next_cursor" doc:"Where the next page begins; null at the end."`
+}
+
+// NewToken asks for a token. Everything may be left out; null is the same as leaving out, but for idle_timeout_days.
+type NewToken struct {
+	Name             Optional[string]         `json:"name,omitzero" doc:"Generated when missing or blank."`
+	Description      Optional[string]         `json:"description,omitzero"`
+	RateLimit        Optional[int64]          `json:"rate_limit,omitzero" range:"1,10000000" doc:"Requests per minute; 100 when missing."`
+	ExpiresAt        Optional[Time]           `json:"expires_at,omitzero" doc:"A date, meaning its midnight in UTC, or a time with a zone."`
+	AllowedEndpoints Optional[[]string]       `json:"allowed_endpoints,omitzero" doc:"Patterns like /products*, GET /stores/*/brands; null or [] is no restriction."`
+	Kind             Optional[latchward.Kind] `json:"kind,omitzero" doc:"personal when missing."`
+	Owner            Optional[TokenOwner]     `json:"owner,omitzero" doc:"Whoever asks, when missing. Only administrators may name somebody else."`
+	AllowedNetworks  Optional[[]string]       `json:"allowed_networks,omitzero" doc:"Addresses and networks; null or [] is no restriction."`
+	Permissions      Optional[[]string]       `json:"permissions,omitzero" doc:"Null is the owner's rights; a service token has what is listed."`
+	NotBefore        Optional[Time]           `json:"not_before,omitzero"`
+	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650" doc:"The server's default when missing; null is never."`
+	Tags             Optional[[]string]       `json:"tags,omitzero"`
+	Metadata         Optional[map[string]any] `json:"metadata,omitzero"`
+}
+
+// TokenOwner names the owner of a new token.
+type TokenOwner struct {
+	Type latchward.OwnerType `json:"type,omitzero"`
+	ID   int64               `json:"id" range:"1,"`
+}
+
+// TokenChange changes a token: what is left out stays, null is what creation without the member gives (S2-23).
+type TokenChange struct {
+	Name             Optional[string]         `json:"name,omitzero"`
+	Description      Optional[string]         `json:"description,omitzero"`
+	Active           *bool                    `json:"active,omitempty" null:"false" doc:"False disables; true enables and restarts the idle clock."`
+	RateLimit        Optional[int64]          `json:"rate_limit,omitzero" range:"1,10000000"`
+	ExpiresAt        Optional[Time]           `json:"expires_at,omitzero"`
+	AllowedEndpoints Optional[[]string]       `json:"allowed_endpoints,omitzero"`
+	AllowedNetworks  Optional[[]string]       `json:"allowed_networks,omitzero"`
+	Permissions      Optional[[]string]       `json:"permissions,omitzero"`
+	NotBefore        Optional[Time]           `json:"not_before,omitzero"`
+	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650"`
+	Tags             Optional[[]string]       `json:"tags,omitzero"`
+	Metadata         Optional[map[string]any] `json:"metadata,omitzero"`
+}
+
+// Revocation may say why a token is revoked.
+type Revocation struct {
+	Reason Optional[string] `json:"reason,omitzero"`
+}
+
+// Rotation has no members yet: the old secret is refused as soon as there is a new one.
+type Rotation struct{}
+
+// Order is the direction of a list.
+type Order string
+
+// The orders. Lists by name are ascending unless they say otherwise, all others descending.
+const (
+	Ascending  Order = "asc"
+	Descending Order = "desc"
+)
+
+// TokenQuery selects and orders tokens. The zero value of a field does not filter.
+type TokenQuery struct {
+	Limit         int                 `json:"limit,omitzero" range:"1,1000" doc:"At most this many; 1000 when missing."`
+	Cursor        string              `json:"cursor,omitzero" doc:"next_cursor of the page before, with everything else the same."`
+	Sort          latchward.TokenSort `json:"sort,omitzero" doc:"created_at when missing."`
+	Order         Order               `json:"order,omitzero" enum:"asc,desc" doc:"asc by name, else desc, when missing."`
+	Status        latchward.Status    `json:"status,omitzero"`
+	Kind          latchward.Kind      `json:"kind,omitzero"`
+	Owner         int64               `json:"owner,omitzero" range:"1," doc:"Id of a user."`
+	Text          string              `json:"q,omitzero" doc:"Part of the name, description or display prefix."`
+	Tag           string              `json:"tag,omitzero"`
+	UnusedSince   Time                `json:"unused_since,omitzero" doc:"Not used, created or enabled since."`
+	ExpiresBefore Time                `json:"expires_before,omitzero"`
+}
+
+func tokenOf(t *latchward.Token, now time.Time) Token {
+	wire := Token{
+		ID: int64(t.ID), Name: t.Name, Description: textOrNull(t.Description), Active: t.Active, RateLimit: t.RateLimit,
+		ExpiresAt: Time{t.ExpiresAt}, LastUsedAt: Time{t.LastUsedAt}, CreatedAt: Time{t.CreatedAt},
+		UpdatedAt: Time{t.UpdatedAt}, Kind: t.Kind, Status: t.Status(now), InactiveReason: textOrNull(t.Inactive(now)),
+		Prefix: t.Prefix, Owner: ownerOf(t.Owner), NotBefore: Time{t.NotBefore}, Permissions: t.Permissions,
+		Tags: append([]string{}, t.Tags...), Metadata: t.Metadata,
+		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason),
+	}
+	if len(t.AllowedEndpoints) > 0 {
+		wire.AllowedEndpoints = t.AllowedEndpoints
+	}
+	for _, network := range t.AllowedNetworks {
+		wire.AllowedNetworks = append(wire.AllowedNetworks, network.String())
+	}
+	if t.IdleTimeoutDays > 0 {
+		wire.IdleTimeoutDays = &t.IdleTimeoutDays
+	}
+	if t.Owner.Type == latchward.OwnerUser {
+		wire.UserID = &t.Owner.ID
+	}
+	return wire
+}
+
+func ownerOf(o latchward.Owner) Owner { return Owner{Type: o.Type, ID: o.ID, Name: o.Name} }
+
+func textOrNull[T ~string](text T) *T {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// settings returns what the service is asked for.
+func (n *NewToken) settings() (latchward.NewToken, error) {
+	networks, err := parseNetworks(n.AllowedNetworks.Value)
+	if err != nil {
+		return latchward.NewToken{}, err
+	}
+	asked := latchward.NewToken{
+		Name: n.Name.Value, Description: n.Description.Value, Kind: n.Kind.Value, RateLimit: n.RateLimit.Value,
+		AllowedEndpoints: n.AllowedEndpoints.Value, AllowedNetworks: networks, Permissions: n.Permissions.Value,
+		ExpiresAt: n.ExpiresAt.Value.Time, NotBefore: n.NotBefore.Value.Time, IdleTimeoutDays: n.IdleTimeoutDays.change(),
+		Tags: n.Tags.Value, Metadata: n.Metadata.Value,
+	}
+	if n.Owner.Set && !n.Owner.Null {
+		asked.Owner = &latchward.Owner{Type: latchward.OwnerUser, ID: n.Owner.Value.ID}
+	}
+	return asked, nil
+}
+
+// update returns what the service is asked to change.
+func (c *TokenChange) update() (latchward.TokenUpdate, error) {
+	networks, err := parseNetworks(c.AllowedNetworks.Value)
+	if err != nil {
+		return latchward.TokenUpdate{}, err
+	}
+	u := latchward.TokenUpdate{
+		Name: c.Name.change(), Description: c.Description.change(), Active: c.Active, RateLimit: c.RateLimit.change(),
+		AllowedEndpoints: c.AllowedEndpoints.change(), Permissions: c.Permissions.change(),
+		ExpiresAt: moment(c.ExpiresAt), NotBefore: moment(c.NotBefore), IdleTimeoutDays: c.IdleTimeoutDays.change(),
+		Tags: c.Tags.change(), Metadata: c.Metadata.change(),
+	}
+	if c.AllowedNetworks.Set {
+		u.AllowedNetworks = &networks
+	}
+	return u, nil
+}
+
+func moment(o Optional[Time]) *time.Time {
+	if !o.Set {
+		return nil
+	}
+	return &o.Value.Time
+}
+
+func parseNetworks(texts []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for i, text := range texts {
+		network, err := latchward.ParseNetwork("allowed_networks["+strconv.Itoa(i)+"]", text)
+		if err != nil {
+			return nil, err
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
+}

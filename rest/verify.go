@@ -1,0 +1,301 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/httpauth"
+)
+
+// scratch is what one verification needs for a moment. Nothing of it is kept when it goes back to its pool.
+type scratch struct {
+	body, reply []byte
+	question    question
+}
+
+// maxKept is the largest buffer that waits for the next verification, in bytes.
+const maxKept = 16 << 10
+
+// forget empties s, and overwrites the tokens it held.
+func (s *scratch) forget() {
+	clear(s.body)
+	s.question = question{}
+	s.body, s.reply = s.body[:0], s.reply[:0]
+	if cap(s.body) > maxKept || cap(s.reply) > maxKept {
+		s.body, s.reply = nil, nil
+	}
+}
+
+// verify answers one VerifyRequest. It is the hot path of a fleet of enforcement points, so it decodes and encodes by
+// hand; the wire types say what, and tests compare.
+func (h *handler) verify(w http.ResponseWriter, r *http.Request) error {
+	s := h.scratch.Get().(*scratch)
+	defer h.scratch.Put(s)
+	defer s.forget()
+	reading, err := h.readVerification(w, r, s)
+	if err == nil {
+		err = readQuestion(&reading, &s.question)
+	}
+	if err == nil {
+		err = reading.end()
+	}
+	if err != nil {
+		return err
+	}
+	v, err := h.decide(r.Context(), &s.question)
+	if err != nil {
+		return err
+	}
+	if s.reply, err = appendVerdict(s.reply, &v); err != nil {
+		return err
+	}
+	return h.writeVerdicts(w, s)
+}
+
+func (h *handler) verifyBatch(w http.ResponseWriter, r *http.Request) error {
+	s := h.scratch.Get().(*scratch)
+	defer h.scratch.Put(s)
+	defer s.forget()
+	reading, err := h.readVerification(w, r, s)
+	if err != nil {
+		return err
+	}
+	questions, err := readBatch(&reading)
+	if err != nil {
+		return err
+	}
+	s.reply = append(s.reply, `{"verdicts":[`...)
+	for i := range questions {
+		if i > 0 {
+			s.reply = append(s.reply, ',')
+		}
+		if s.reply, err = h.appendDecision(r.Context(), s.reply, &questions[i]); err != nil {
+			return err
+		}
+	}
+	s.reply = append(s.reply, "]}"...)
+	return h.writeVerdicts(w, s)
+}
+
+func (h *handler) readVerification(w http.ResponseWriter, r *http.Request, s *scratch) (scanner, error) {
+	if r.URL.RawQuery != "" {
+		return scanner{}, latchward.Errorf(latchward.CodeInvalid, "There are no parameters here; put everything into the body")
+	}
+	var err error
+	if s.body, err = readBody(w, r, s.body); err != nil {
+		return scanner{}, err
+	}
+	if !utf8.Valid(s.body) {
+		return scanner{}, latchward.Errorf(latchward.CodeInvalid, "The body is not valid UTF-8")
+	}
+	return scanner{text: s.body}, nil
+}
+
+// readBatch reads a whole VerifyBatch before anything is judged.
+func readBatch(s *scanner) ([]question, error) {
+	var questions []question
+	member := func(name []byte) error {
+		if string(name) != "requests" {
+			return latchward.Invalid(showable(name), "is unknown or cannot be set here")
+		}
+		if questions != nil {
+			return latchward.Invalid("requests", "must not be given twice")
+		}
+		if s.peek() != '[' {
+			return within("requests", s.mistaken("a list"))
+		}
+		questions = []question{}
+		return within("requests", s.list(func() error {
+			if len(questions) == MaxBatch {
+				return latchward.Invalid("", "must hold at most %d items", MaxBatch)
+			}
+			questions = append(questions, question{})
+			last := len(questions) - 1
+			if err := readQuestion(s, &questions[last]); err != nil {
+				return within("["+strconv.Itoa(last)+"]", err)
+			}
+			return nil
+		}))
+	}
+	if s.peek() != '{' {
+		return nil, s.mistaken("a JSON object")
+	}
+	if err := s.object(member); err != nil {
+		return nil, err
+	}
+	if len(questions) == 0 {
+		return nil, latchward.Invalid("requests", "must hold at least 1 items")
+	}
+	return questions, s.end()
+}
+
+// decide asks the service and records the verdict, unless the caller will report the real response.
+func (h *handler) decide(ctx context.Context, q *question) (latchward.Verdict, error) {
+	v, err := h.service.Verify(ctx, q.VerifyRequest)
+	if err != nil || !q.record || q.DryRun || v.Token == nil || !v.Tracked() {
+		return v, err
+	}
+	now := h.now()
+	e := h.events.Get().(*latchward.UsageEvent)
+	*e = latchward.UsageEvent{
+		At: now, TokenID: v.Token.ID, Credential: latchward.CredentialToken, Reason: v.Reason, Endpoint: v.Path,
+		Method: q.Method, Status: httpauth.StatusOf(v.Reason), Duration: max(0, now.Sub(v.At)), Address: q.Address,
+	}
+	h.service.Record(e)
+	h.events.Put(e)
+	return v, nil
+}
+
+// appendDecision appends the verdict on one item of a batch, or why there is none: others may have been judged
+// already, and judging them again would charge them twice.
+func (h *handler) appendDecision(ctx context.Context, b []byte, q *question) ([]byte, error) {
+	v, err := h.decide(ctx, q)
+	if err == nil {
+		return appendVerdict(b, &v)
+	}
+	text, err := json.Marshal(Verdict{
+		Limits: []LimitStatus{}, Error: latchward.ErrorMessage(err), Code: latchward.ErrorCode(err), Field: latchward.ErrorField(err),
+	})
+	return append(b, text...), err
+}
+
+func (h *handler) writeVerdicts(w http.ResponseWriter, s *scratch) error {
+	header := w.Header()
+	header["Content-Type"], header["Vary"] = h.headers.json, h.headers.vary
+	if s.reply = append(s.reply, '\n'); len(s.reply) > 2<<10 { // net/http counts shorter ones itself, for less
+		header.Set("Content-Length", strconv.Itoa(len(s.reply)))
+	}
+	_, _ = w.Write(s.reply) // a client that is gone needs no answer
+	return nil
+}
+
+// appendVerdict appends v as [Verdict] encodes.
+func appendVerdict(b []byte, v *latchward.Verdict) ([]byte, error) {
+	b = append(b, `{"allowed":`...)
+	b = strconv.AppendBool(b, v.Allowed())
+	b = append(b, `,"reason":`...)
+	b = appendText(b, string(v.Reason))
+	b = append(b, `,"token":`...)
+	b, err := appendToken(b, v.Token)
+	b = append(b, `,"subject":`...)
+	b = appendSubject(b, &v.Subject)
+	b = append(b, `,"limits":[`...)
+	b = appendLimit(b, &v.Limit)
+	b = append(b, ']')
+	if after := v.RetryAfter(); after > 0 {
+		b = append(b, `,"retry_after":`...)
+		b = strconv.AppendInt(b, int64(after/time.Second), 10)
+	}
+	b = append(b, `,"at":`...)
+	b = appendTime(b, v.At)
+	return append(b, '}'), err
+}
+
+func appendToken(b []byte, t *latchward.Token) ([]byte, error) {
+	if t == nil {
+		return append(b, "null"...), nil
+	}
+	b = append(b, `{"id":`...)
+	b = strconv.AppendInt(b, int64(t.ID), 10)
+	b = append(b, `,"name":`...)
+	b = appendText(b, t.Name)
+	b = append(b, `,"kind":`...)
+	b = appendText(b, string(t.Kind))
+	b = append(b, `,"metadata":`...)
+	b, err := appendJSON(b, t.Metadata, t.Metadata == nil)
+	b = append(b, `,"owner":{"type":`...)
+	b = appendText(b, string(t.Owner.Type))
+	b = append(b, `,"id":`...)
+	b = strconv.AppendInt(b, t.Owner.ID, 10)
+	if t.Owner.Name != "" {
+		b = append(b, `,"name":`...)
+		b = appendText(b, t.Owner.Name)
+	}
+	b = append(b, `},"permissions":`...)
+	if err == nil {
+		b, err = appendJSON(b, t.Permissions, t.Permissions == nil)
+	}
+	return append(b, '}'), err
+}
+
+func appendSubject(b []byte, s *latchward.Subject) []byte {
+	if s.Type == "" {
+		return append(b, "null"...)
+	}
+	b = append(b, `{"type":`...)
+	b = appendText(b, string(s.Type))
+	b = append(b, `,"id":`...)
+	b = strconv.AppendInt(b, s.ID, 10)
+	b = append(b, `,"name":`...)
+	return append(appendText(b, s.Name), '}')
+}
+
+func appendLimit(b []byte, l *latchward.LimitStatus) []byte {
+	if l.Name == "" {
+		return b
+	}
+	b = append(b, `{"name":`...)
+	b = appendText(b, l.Name)
+	b = append(b, `,"limit":`...)
+	b = strconv.AppendInt(b, l.Limit, 10)
+	b = append(b, `,"remaining":`...)
+	b = strconv.AppendInt(b, l.Remaining, 10)
+	b = append(b, `,"reset":`...)
+	b = appendTime(b, l.Reset.Add(time.Millisecond-1)) // as in the headers: rounded up
+	b = append(b, `,"current":`...)
+	b = strconv.AppendInt(b, l.Current, 10)
+	b = append(b, `,"window":`...)
+	b = strconv.AppendInt(b, int64(l.Window/time.Second), 10)
+	return append(b, '}')
+}
+
+// appendTime appends at as [httpauth.FormatTime] has it, in a third of the time.
+func appendTime(b []byte, at time.Time) []byte {
+	at = at.UTC()
+	year, month, day := at.Date()
+	if year < 0 || year > 9999 {
+		return append(append(append(b, '"'), httpauth.FormatTime(at)...), '"')
+	}
+	hour, minute, second := at.Clock()
+	b = appendTwo(appendTwo(append(b, '"'), year/100), year%100)
+	b = appendTwo(append(appendTwo(append(b, '-'), int(month)), '-'), day)
+	b = appendTwo(append(appendTwo(append(appendTwo(append(b, 'T'), hour), ':'), minute), ':'), second)
+	millisecond := at.Nanosecond() / int(time.Millisecond)
+	b = appendTwo(append(b, '.', byte('0'+millisecond/100)), millisecond%100)
+	return append(b, 'Z', '"')
+}
+
+// appendTwo appends n, 0 to 99, as two digits.
+func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
+
+func appendJSON(b []byte, value any, null bool) ([]byte, error) {
+	if null {
+		return append(b, "null"...), nil
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return b, latchward.Errorf(latchward.CodeInternal, "encoding a verdict: %w", err)
+	}
+	return append(b, text...), nil
+}
+
+// appendText appends text as a JSON string.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(text)
+			if err != nil { // texts always encode
+				panic(err)
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
+}

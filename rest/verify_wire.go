@@ -1,0 +1,233 @@
+package rest
+
+import (
+	"strconv"
+
+	"github.com/latchward/latchward"
+)
+
+// MaxBatch is the most items of a batch and events of a report.
+const MaxBatch = 1000
+
+// VerifyRequest asks whether the holder of a token may make a request. What is not told fails a token that is
+// restricted by it.
+type VerifyRequest struct {
+	Token       PlainSecret `json:"token" doc:"What was presented, without the word Bearer; empty is nothing."`
+	Method      string      `json:"method,omitzero" null:"true" doc:"GET, POST, ..."`
+	Path        string      `json:"path,omitzero" null:"true" doc:"Without base and query, with its escapes."`
+	Address     string      `json:"address,omitzero" null:"true" doc:"IP address of the client."`
+	Permissions []string    `json:"permissions,omitzero" null:"true" doc:"All of them are needed."`
+	Cost        int64       `json:"cost,omitzero" null:"true" range:"1," doc:"Units of the limits; 1 when missing."`
+	Record      *bool       `json:"record,omitzero" doc:"False when the real response will be reported to usage."`
+	DryRun      bool        `json:"dry_run,omitzero" null:"true" doc:"True to judge only: nothing is charged or recorded."`
+}
+
+// Verdict is the answer to a [VerifyRequest].
+type Verdict struct {
+	Allowed    bool             `json:"allowed"`
+	Reason     latchward.Reason `json:"reason,omitzero" doc:"Missing, in a batch, where there is an error instead."`
+	Token      *VerdictToken    `json:"token" doc:"Null when the secret was not proven."`
+	Subject    *Subject         `json:"subject" doc:"On whose behalf the request is made."`
+	Limits     []LimitStatus    `json:"limits"`
+	RetryAfter int64            `json:"retry_after,omitzero" doc:"Seconds to wait, when over a limit."`
+	At         Time             `json:"at,omitzero" doc:"When it was judged."`
+	Error      string           `json:"error,omitzero" doc:"In a batch: why this item could not be judged."`
+	Code       latchward.Code   `json:"code,omitzero" doc:"In a batch: the kind of error."`
+	Field      string           `json:"field,omitzero" doc:"In a batch: the member at fault."`
+}
+
+// VerdictToken is what a verdict tells about the token.
+type VerdictToken struct {
+	ID          int64          `json:"id"`
+	Name        string         `json:"name"`
+	Kind        latchward.Kind `json:"kind"`
+	Metadata    map[string]any `json:"metadata"`
+	Owner       Owner          `json:"owner"`
+	Permissions []string       `json:"permissions" null:"true" doc:"Null is the owner's rights."`
+}
+
+// Subject is whom a verdict speaks about.
+type Subject struct {
+	Type latchward.SubjectType `json:"type"`
+	ID   int64                 `json:"id"`
+	Name string                `json:"name"`
+}
+
+// LimitStatus is what a verdict says about one limit.
+type LimitStatus struct {
+	Name      string `json:"name"`
+	Limit     int64  `json:"limit" doc:"Units per window."`
+	Remaining int64  `json:"remaining" doc:"Units that could be taken at once now."`
+	Reset     Time   `json:"reset" doc:"When remaining next grows; after a refusal, when this request would pass."`
+	Current   int64  `json:"current" doc:"Units in the window, with those refused now."`
+	Window    int64  `json:"window" doc:"Seconds; the window slides."`
+}
+
+// VerifyBatch asks for several verdicts. Either all items are well-formed or none is judged; each is judged by itself.
+type VerifyBatch struct {
+	Requests []VerifyRequest `json:"requests" range:"1,1000"`
+}
+
+// VerdictList answers a [VerifyBatch] in its order.
+type VerdictList struct {
+	Verdicts []Verdict `json:"verdicts"`
+}
+
+// question is a decoded VerifyRequest.
+type question struct {
+	latchward.VerifyRequest
+	record bool
+}
+
+// readQuestion reads the next value as a VerifyRequest. It accepts exactly what the shape of that type accepts, at a
+// fraction of the cost.
+func readQuestion(s *scanner, q *question) error {
+	*q = question{record: true}
+	if s.peek() != '{' {
+		if err := s.skip(); err != nil {
+			return err
+		}
+		return latchward.Invalid("", "must be a JSON object")
+	}
+	var seen [len(questionMembers)]bool
+	err := s.object(func(name []byte) error {
+		i := questionMember(name)
+		if i < 0 {
+			return latchward.Invalid(showable(name), "is unknown or cannot be set here")
+		}
+		if seen[i] {
+			return latchward.Invalid(questionMembers[i], "must not be given twice")
+		}
+		seen[i] = true
+		if err := q.read(s, i); err != nil {
+			return within(questionMembers[i], err)
+		}
+		return nil
+	})
+	if err == nil && !seen[0] {
+		return latchward.Invalid("token", "is required")
+	}
+	return err
+}
+
+var questionMembers = [...]string{"token", "method", "path", "address", "permissions", "cost", "record", "dry_run"}
+
+func questionMember(name []byte) int {
+	for i := range questionMembers {
+		if string(name) == questionMembers[i] {
+			return i
+		}
+	}
+	return -1
+}
+
+// read reads the member with index i of questionMembers.
+func (q *question) read(s *scanner, i int) (err error) {
+	if s.peek() == 'n' {
+		if err := s.word("null"); err != nil || i != 0 {
+			return err
+		}
+		return latchward.Invalid("", "must not be null")
+	}
+	var text []byte
+	switch i {
+	case 0:
+		text, err = s.quoted()
+		q.Secret = latchward.SecretFromText(string(text))
+	case 1:
+		text, err = s.quoted()
+		q.Method = methodName(text)
+	case 2:
+		text, err = s.quoted()
+		q.Path = string(text)
+	case 3:
+		if text, err = s.quoted(); err == nil {
+			q.Address, err = parseAddress(string(text))
+		}
+	case 4:
+		q.Permissions, err = s.texts()
+	case 5:
+		q.Cost, err = s.positive()
+	case 6:
+		q.record, err = s.boolean()
+	default:
+		q.DryRun, err = s.boolean()
+	}
+	return err
+}
+
+// methodName returns text without an allocation when it is a usual method.
+func methodName(text []byte) string {
+	switch string(text) {
+	case "GET":
+		return "GET"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "PATCH":
+		return "PATCH"
+	case "DELETE":
+		return "DELETE"
+	case "HEAD":
+		return "HEAD"
+	}
+	return string(text)
+}
+
+// mistaken reads a value that is not what it must be, and says so unless it is not even JSON.
+func (s *scanner) mistaken(what string) error {
+	if err := s.skip(); err != nil {
+		return err
+	}
+	return latchward.Invalid("", "must be %s", what)
+}
+
+func (s *scanner) quoted() ([]byte, error) {
+	if s.peek() != '"' {
+		return nil, s.mistaken("a text")
+	}
+	return s.str()
+}
+
+func (s *scanner) texts() ([]string, error) {
+	if s.peek() != '[' {
+		return nil, s.mistaken("a list")
+	}
+	list := []string{}
+	err := s.list(func() error {
+		text, err := s.quoted()
+		if err != nil {
+			return within("["+strconv.Itoa(len(list))+"]", err)
+		}
+		list = append(list, string(text))
+		return nil
+	})
+	return list, err
+}
+
+func (s *scanner) positive() (int64, error) {
+	const what = "a whole number of at least 1"
+	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
+		return 0, s.mistaken(what)
+	}
+	literal, err := s.number()
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(string(literal), 10, 64)
+	if err != nil || n < 1 {
+		return 0, latchward.Invalid("", "must be "+what)
+	}
+	return n, nil
+}
+
+func (s *scanner) boolean() (bool, error) {
+	switch s.peek() {
+	case 't':
+		return true, s.word("true")
+	case 'f':
+		return false, s.word("false")
+	}
+	return false, s.mistaken("true or false")
+}
