@@ -108,6 +108,7 @@ func (tx *transaction) SaveToken(t *latchward.Token) error {
 		kept.LastUsedAt = before.token.LastUsedAt
 	}
 	tx.replace(before, after)
+	tx.changedToken(before, after)
 	return nil
 }
 
@@ -129,7 +130,6 @@ func (tx *transaction) replace(before, after *record) {
 		put(tx, s.secrets, key, id)
 	}
 	put(tx, s.tokens, id, after)
-	tx.changedToken(before, after)
 }
 
 // RetireSecret implements [latchward.Tx].
@@ -149,6 +149,7 @@ func (tx *transaction) RetireSecret(id latchward.TokenID, secret latchward.Retir
 		retired = append(retired, secret)
 	}
 	tx.replace(before, &record{token: before.token, retired: retired})
+	tx.changed(latchward.ChangeToken, secret.KeyID.String())
 	return nil
 }
 

@@ -1,0 +1,224 @@
+package latchtest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/latchward/latchward"
+)
+
+// checkAll compares all there is.
+func (m *model) checkAll(rt *rapid.T) {
+	_, _ = m.tokens(rt, latchward.TokenFilter{Limit: latchward.MaxPage}, 0, 0)
+	m.users(rt, latchward.UserFilter{IncludeRemoved: true, Limit: latchward.MaxPage}, 0)
+	_, _ = m.audit(rt, latchward.AuditFilter{Limit: latchward.MaxPage}, 0)
+	m.facts(rt)
+	_, _ = m.both(rt, "KeyFingerprints", func(s *side) (any, error) {
+		prints, err := s.store.KeyFingerprints(m.ctx)
+		return fmt.Sprint(prints), err
+	})
+	_, _ = m.both(rt, "KeyCounts", func(s *side) (any, error) {
+		counts, err := s.store.KeyCounts(m.ctx)
+		return fmt.Sprint(counts), err
+	})
+	all := latchward.ByHour | latchward.ByToken | latchward.ByEndpoint | latchward.ByCredential | latchward.ByClass
+	m.cells(rt, latchward.UsageQuery{By: all}, 0)
+	m.eventsOf(rt, latchward.UsageEventQuery{Limit: latchward.MaxPage}, 0)
+	m.endpointNames(rt)
+	for _, node := range []string{"a", "b"} {
+		_, _ = m.both(rt, "UsageOffset", func(s *side) (any, error) { return s.store.UsageOffset(m.ctx, node) })
+	}
+}
+
+// facts compares what is known about every key id and every owner.
+func (m *model) facts(rt *rapid.T) {
+	for _, id := range m.keys {
+		_, _ = m.both(rt, "TokenFacts of "+id.String(), func(s *side) (any, error) {
+			facts, err := s.store.TokenFacts(m.ctx, id)
+			facts.Token = s.plainToken(facts.Token)
+			return facts, err
+		})
+	}
+	for n := range len(m.reference.users) + 1 {
+		_, _ = m.both(rt, fmt.Sprintf("OwnerFacts of %d", n), func(s *side) (any, error) {
+			return s.store.OwnerFacts(m.ctx, s.owner(n))
+		})
+	}
+}
+
+// tokens compares a page of a list: of an owner if that is above 0, continued behind a token unless that is 0. It
+// returns how long the page is, and the last token on it.
+func (m *model) tokens(rt *rapid.T, f latchward.TokenFilter, owner, after int) (length, last int) {
+	cursor := m.cursor(f.Sort, after)
+	_, err := m.both(rt, fmt.Sprintf("Tokens(%+v) of %d after %d", f, owner, after), func(s *side) (any, error) {
+		f := f
+		if owner > 0 {
+			self := s.owner(owner)
+			f.Owner = &self
+		}
+		if cursor != nil {
+			behind := *cursor
+			behind.ID = s.tokenID(after)
+			f.After = &behind
+		}
+		tokens, err := s.store.Tokens(m.ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		plain := s.plainTokens(tokens)
+		if length = len(plain); length > 0 {
+			last = int(plain[length-1].ID)
+		}
+		count, err := s.store.CountTokens(m.ctx, f)
+		return []any{plain, count}, err
+	})
+	if err != nil {
+		rt.Fatalf("Tokens(%+v): %v", f, err)
+	}
+	return length, last
+}
+
+// cursor returns the place of a token, or nil when there is no such token any more.
+func (m *model) cursor(sort latchward.TokenSort, after int) *latchward.TokenCursor {
+	t, err := m.reference.store.Token(m.ctx, m.reference.tokenID(after))
+	if err != nil {
+		return nil
+	}
+	cursor := latchward.CursorOf(t, sort)
+	return &cursor
+}
+
+// readTokens pages through a list in some order, narrowed by a condition or two.
+func (m *model) readTokens(rt *rapid.T) {
+	f := latchward.TokenFilter{
+		Now:   momentAround(rt, "now"),
+		Sort:  rapid.SampledFrom(append(latchward.TokenSorts(), "")).Draw(rt, "sort"),
+		Desc:  rapid.Bool().Draw(rt, "desc"),
+		Limit: rapid.IntRange(1, 4).Draw(rt, "limit"),
+	}
+	owner := 0
+	for range rapid.IntRange(0, 2).Draw(rt, "conditions") {
+		switch rapid.IntRange(0, 6).Draw(rt, "condition") {
+		case 0:
+			owner = rapid.IntRange(1, len(m.reference.users)).Draw(rt, "owner")
+		case 1:
+			f.Kind = rapid.SampledFrom([]latchward.Kind{latchward.KindPersonal, latchward.KindService}).Draw(rt, "kind")
+		case 2:
+			f.Query = rapid.SampledFrom([]string{"A", "%", "_", `\`, `"`, "é", "lw-B"}).Draw(rt, "query")
+		case 3:
+			f.Tag = rapid.SampledFrom([]string{"a", "A", "b%", "b", `"`}).Draw(rt, "tag")
+		case 4:
+			f.UnusedSince = momentAround(rt, "unused since")
+		case 5:
+			f.ExpiresBefore = momentAround(rt, "expires before")
+			f.Now = f.ExpiresBefore // what has expired expires before any later moment too
+		case 6:
+			f.Status = rapid.SampledFrom([]latchward.Status{
+				latchward.StatusActive, latchward.StatusInactive, latchward.StatusExpired, latchward.StatusRevoked,
+			}).Draw(rt, "status")
+		}
+	}
+	for after, page := 0, -1; page != 0; {
+		page, after = m.tokens(rt, f, owner, after)
+	}
+	n := pick(rt, "token", len(m.reference.tokens))
+	_, _ = m.both(rt, fmt.Sprintf("Token %d", n), func(s *side) (any, error) {
+		t, err := s.store.Token(m.ctx, s.tokenID(n))
+		return s.plainToken(t), err
+	})
+}
+
+// readIdleTokens asks at several moments, as they come and go.
+func (m *model) readIdleTokens(rt *rapid.T) {
+	first := momentAround(rt, "now")
+	for halfDays := range 7 {
+		now := first.Add(time.Duration(halfDays) * 12 * time.Hour)
+		_, _ = m.both(rt, "IdleTokens at "+now.String(), func(s *side) (any, error) {
+			ids, err := s.store.IdleTokens(m.ctx, now, latchward.MaxPage)
+			if err != nil {
+				return nil, err
+			}
+			for i, id := range ids {
+				ids[i] = s.tokenNumber(id)
+			}
+			slices.Sort(ids)
+			some, err := s.store.IdleTokens(m.ctx, now, 2)
+			return []any{ids, len(some)}, err
+		})
+	}
+}
+
+func (m *model) users(rt *rapid.T, f latchward.UserFilter, after int) {
+	_, _ = m.both(rt, fmt.Sprintf("Users(%+v) after %d", f, after), func(s *side) (any, error) {
+		f := f
+		if after > 0 {
+			f.After = s.userID(after)
+		}
+		users, err := s.store.Users(m.ctx, f)
+		var plain []*latchward.User
+		for _, u := range users {
+			plain = append(plain, s.plainUser(u))
+		}
+		return plain, err
+	})
+}
+
+func (m *model) readUsers(rt *rapid.T) {
+	m.users(rt, latchward.UserFilter{
+		Query:          rapid.SampledFrom([]string{"", "A", "%", "_", `\`, "@b", "x"}).Draw(rt, "query"),
+		IncludeRemoved: rapid.Bool().Draw(rt, "removed"),
+		Limit:          rapid.IntRange(1, 4).Draw(rt, "limit"),
+	}, rapid.IntRange(0, len(m.reference.users)).Draw(rt, "after"))
+	n := pick(rt, "user", len(m.reference.users))
+	email := rapid.SampledFrom([]string{"", "a@b.c", "A@b.C", "d@e.f", "%"}).Draw(rt, "email")
+	externalID := rapid.SampledFrom([]string{"", "x", "y", "X", "%"}).Draw(rt, "external id")
+	for what, read := range map[string]func(s *side) (*latchward.User, error){
+		"User":             func(s *side) (*latchward.User, error) { return s.store.User(m.ctx, s.userID(n)) },
+		"UserByEmail":      func(s *side) (*latchward.User, error) { return s.store.UserByEmail(m.ctx, email) },
+		"UserByExternalID": func(s *side) (*latchward.User, error) { return s.store.UserByExternalID(m.ctx, externalID) },
+	} {
+		_, _ = m.both(rt, fmt.Sprintf("%s(%d, %q, %q)", what, n, email, externalID), func(s *side) (any, error) {
+			u, err := read(s)
+			return s.plainUser(u), err
+		})
+	}
+}
+
+// audit compares a page of the log: before an entry unless that is 0. It returns how long the page is, and the last
+// entry on it.
+func (m *model) audit(rt *rapid.T, f latchward.AuditFilter, before int) (length, last int) {
+	_, err := m.both(rt, fmt.Sprintf("AuditEntries(%+v) before %d", f, before), func(s *side) (any, error) {
+		f := f
+		if before > 0 {
+			f.Before = s.entries[before-1]
+		}
+		entries, err := s.store.AuditEntries(m.ctx, f)
+		plain := s.plainEntries(entries)
+		if length = len(plain); length > 0 {
+			last = int(plain[length-1].ID)
+		}
+		return plain, err
+	})
+	if err != nil {
+		rt.Fatalf("AuditEntries(%+v): %v", f, err)
+	}
+	return length, last
+}
+
+func (m *model) readAuditEntries(rt *rapid.T) {
+	f := latchward.AuditFilter{Limit: rapid.IntRange(1, 4).Draw(rt, "limit")}
+	switch rapid.IntRange(0, 3).Draw(rt, "condition") {
+	case 0:
+		f.Action = "create"
+	case 1:
+		f.TargetType = "token"
+	case 2:
+		f.TargetID = 1
+	}
+	for before, page := 0, -1; page != 0; {
+		page, before = m.audit(rt, f, before)
+	}
+}
