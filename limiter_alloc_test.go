@@ -87,36 +87,37 @@ func TestLimiterMemory(t *testing.T) {
 	if s, _, err := l.Take(t.Context(), now, 1, []Budget{live}); err != nil || s.Used != 41 || l.Len() != 1 {
 		t.Errorf("%+v, %v, %d budgets", s, err, l.Len())
 	}
-	if left := int64(heapInUse() - before); left > keys {
+	if left := heapInUse() - before; left > keys {
 		t.Errorf("%d bytes are kept by forgotten budgets", left)
 	}
 	runtime.KeepAlive(l)
 }
 
-func heapInUse() uint64 {
+func heapInUse() int64 {
 	runtime.GC()
 	runtime.GC()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	return stats.HeapAlloc
+	return int64(stats.HeapAlloc)
 }
 
-// What a window costs at most: a log 4 to 7 bytes per unit counted, runs a bounded size whatever the limit.
+// What a budget costs at most: 4 to 7 bytes per unit counted up to 4096 units, a bounded size for any larger limit.
 func TestLimiterWindowMemory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, test := range []struct {
-		n    int64
-		most uint64
-	}{
-		{4096, 24 << 10}, {100_000, 14 << 10}, {10_000_000, 14 << 10},
-	} {
+	for _, test := range []struct{ n, most int64 }{{100, 900}, {4096, 22 << 10}, {100_000, 14 << 10}, {10_000_000, 14 << 10}} {
+		const budgets = 20
 		before := heapInUse()
-		l, budgets, now := NewLocalLimiter(LocalLimiterOptions{Shards: 1}), []Budget{tokenBudget(test.n, time.Minute)}, Instant(0)
-		for range 20_000 {
-			now += Instant(random.Int64N(int64(time.Minute) / 5000))
-			_, _, _ = l.Take(t.Context(), now, max(1, test.n/10_000), budgets)
+		l := NewLocalLimiter(LocalLimiterOptions{Shards: 1})
+		for id := range int64(budgets) {
+			budget, now := []Budget{tokenBudgetOf(id, test.n)}, Instant(0)
+			for range 20_000 {
+				now += Instant(random.Int64N(int64(time.Minute) / 5000))
+				_, _, _ = l.Take(t.Context(), now, max(1, test.n/10_000), budget)
+			}
 		}
-		if size := heapInUse() - before; size > test.most+2<<10 {
+		size := (heapInUse() - before) / budgets
+		t.Logf("a full limit of %d takes %d bytes", test.n, size)
+		if size > test.most {
 			t.Errorf("a limit of %d takes %d bytes, want at most %d", test.n, size, test.most)
 		}
 		runtime.KeepAlive(l)

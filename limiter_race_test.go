@@ -160,7 +160,7 @@ func TestLimiterUnderSweeper(t *testing.T) {
 		})
 		for range 16 {
 			own := rand.New(rand.NewPCG(random.Uint64(), 0))
-			workers.Go(func() { c.work(t, own, 1000, draw) })
+			workers.Go(func() { c.work(t, own, limitScale(500, 3000), draw) })
 		}
 		workers.Wait()
 		close(done)
