@@ -57,72 +57,86 @@ func listMutants() []mutant {
 		{all + "Tokens/ByStatusAtNow", "ignores the status", asksWrong(func(f *latchward.TokenFilter) { f.Status = "" })},
 		{all + "Tokens/ByQueryInAnyCase", "ignores the query", asksWrong(func(f *latchward.TokenFilter) { f.Query = "" })},
 		{all + "Tokens/ByTagExactly", "ignores the tag", asksWrong(func(f *latchward.TokenFilter) { f.Tag = "" })},
-		{all + "Tokens/ByUnusedSince", "ignores unused since", asksWrong(func(f *latchward.TokenFilter) { f.UnusedSince = time.Time{} })},
-		{all + "Tokens/ByExpiresBefore", "ignores expires before", asksWrong(func(f *latchward.TokenFilter) { f.ExpiresBefore = time.Time{} })},
-		{"Tokens/ByStatusAtNow", "judges a moment early", asksWrong(func(f *latchward.TokenFilter) { f.Now = f.Now.Add(-time.Millisecond) })},
-		{"Tokens/ByStatusAtNow", "judges a moment late", asksWrong(func(f *latchward.TokenFilter) { f.Now = f.Now.Add(time.Millisecond) })},
-		{"Tokens/ByStatusAtNow", "does not derive what is idle", filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
-			status, now := f.Status, f.Now
-			f.Status = ""
-			return func(t *latchward.Token) bool {
-				t.IdleTimeoutDays = 0
-				return status != "" && t.Status(now) != status
-			}
-		})},
+		{all + "Tokens/ByUnusedSince", "ignores unused since",
+			asksWrong(func(f *latchward.TokenFilter) { f.UnusedSince = time.Time{} })},
+		{all + "Tokens/ByExpiresBefore", "ignores expires before",
+			asksWrong(func(f *latchward.TokenFilter) { f.ExpiresBefore = time.Time{} })},
+		{"Tokens/ByStatusAtNow", "judges a moment early",
+			asksWrong(func(f *latchward.TokenFilter) { f.Now = f.Now.Add(-time.Millisecond) })},
+		{"Tokens/ByStatusAtNow", "judges a moment late",
+			asksWrong(func(f *latchward.TokenFilter) { f.Now = f.Now.Add(time.Millisecond) })},
+		{"Tokens/ByStatusAtNow", "does not derive what is idle",
+			filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
+				status, now := f.Status, f.Now
+				f.Status = ""
+				return func(t *latchward.Token) bool {
+					t.IdleTimeoutDays = 0
+					return status != "" && t.Status(now) != status
+				}
+			})},
 		{"Tokens/ByUnusedSince", "takes a moment too many for unused", asksWrong(func(f *latchward.TokenFilter) {
 			f.UnusedSince = f.UnusedSince.Add(time.Millisecond)
 		})},
 		{"Tokens/ByExpiresBefore", "takes a moment too many for expired", asksWrong(func(f *latchward.TokenFilter) {
 			f.ExpiresBefore = f.ExpiresBefore.Add(time.Millisecond)
 		})},
-		{"Tokens/ByQueryInAnyCase", "tells cases apart", filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
-			query := f.Query
-			return func(t *latchward.Token) bool {
-				return !strings.Contains(strings.Join([]string{t.Name, t.Description, t.Prefix}, "\x00"), query)
-			}
-		})},
-		{"Tokens/ByQueryInAnyCase", "looks in names only", filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
-			query := strings.ToLower(f.Query)
-			return func(t *latchward.Token) bool { return !strings.Contains(strings.ToLower(t.Name), query) }
-		})},
+		{"Tokens/ByQueryInAnyCase", "tells cases apart",
+			filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
+				query := f.Query
+				return func(t *latchward.Token) bool {
+					return !strings.Contains(strings.Join([]string{t.Name, t.Description, t.Prefix}, "\x00"), query)
+				}
+			})},
+		{"Tokens/ByQueryInAnyCase", "looks in names only",
+			filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
+				query := strings.ToLower(f.Query)
+				return func(t *latchward.Token) bool { return !strings.Contains(strings.ToLower(t.Name), query) }
+			})},
 		{"Tokens/ByQueryAsItIsWritten", "takes % for anything", asksWrong(func(f *latchward.TokenFilter) {
 			f.Query = strings.Trim(f.Query, "%")
 		})},
 		{"Tokens/ByQueryAsItIsWritten", "drops backslashes", asksWrong(func(f *latchward.TokenFilter) {
 			f.Query = strings.ReplaceAll(f.Query, `\`, "")
 		})},
-		{"Tokens/ByTagExactly", "finds parts of tags", filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
-			tag := f.Tag
-			f.Tag = ""
-			return func(t *latchward.Token) bool { return !strings.Contains(strings.Join(t.Tags, `","`), tag) }
-		})},
-		{"Tokens/ByTagExactly", "finds tags in any case", filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
-			tag := f.Tag
-			f.Tag = ""
-			return func(t *latchward.Token) bool {
-				return !slices.ContainsFunc(t.Tags, func(has string) bool { return strings.EqualFold(has, tag) })
-			}
-		})},
-		{"Tokens/AtMostLimit Tokens/PagesGiveEachTokenOnce", "ignores the limit", asksWrong(func(f *latchward.TokenFilter) { f.Limit = 0 })},
-		{"Tokens/InEveryOrder Tokens/PagesGiveEachTokenOnce", "ignores the direction", asksWrong(func(f *latchward.TokenFilter) { f.Desc = false })},
-		{"Tokens/InEveryOrder", "ignores the order", asksWrong(func(f *latchward.TokenFilter) { f.Sort = "" })},
-		{"Tokens/InEveryOrder", "orders ties one way only", listsWrong(func(f *latchward.TokenFilter, tokens []*latchward.Token) {
-			slices.SortStableFunc(tokens, func(a, b *latchward.Token) int {
-				x, y := latchward.CursorOf(a, f.Sort), latchward.CursorOf(b, f.Sort)
-				if x.Time.Equal(y.Time) && x.Name == y.Name {
-					return int(a.ID - b.ID)
+		{"Tokens/ByTagExactly", "finds parts of tags",
+			filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
+				tag := f.Tag
+				f.Tag = ""
+				return func(t *latchward.Token) bool { return !strings.Contains(strings.Join(t.Tags, `","`), tag) }
+			})},
+		{"Tokens/ByTagExactly", "finds tags in any case",
+			filtersWrong(func(f *latchward.TokenFilter) func(*latchward.Token) bool {
+				tag := f.Tag
+				f.Tag = ""
+				return func(t *latchward.Token) bool {
+					return !slices.ContainsFunc(t.Tags, func(has string) bool { return strings.EqualFold(has, tag) })
 				}
-				return 0
-			})
-		})},
-		{"Tokens/InEveryOrder", "orders names by letters", listsWrong(func(f *latchward.TokenFilter, tokens []*latchward.Token) {
-			if f.Sort == latchward.SortName {
-				slices.SortFunc(tokens, func(a, b *latchward.Token) int {
-					return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+			})},
+		{"Tokens/AtMostLimit Tokens/PagesGiveEachTokenOnce", "ignores the limit",
+			asksWrong(func(f *latchward.TokenFilter) { f.Limit = 0 })},
+		{"Tokens/InEveryOrder Tokens/PagesGiveEachTokenOnce", "ignores the direction",
+			asksWrong(func(f *latchward.TokenFilter) { f.Desc = false })},
+		{"Tokens/InEveryOrder", "ignores the order", asksWrong(func(f *latchward.TokenFilter) { f.Sort = "" })},
+		{"Tokens/InEveryOrder", "orders ties one way only",
+			listsWrong(func(f *latchward.TokenFilter, tokens []*latchward.Token) {
+				slices.SortStableFunc(tokens, func(a, b *latchward.Token) int {
+					x, y := latchward.CursorOf(a, f.Sort), latchward.CursorOf(b, f.Sort)
+					if x.Time.Equal(y.Time) && x.Name == y.Name {
+						return int(a.ID - b.ID)
+					}
+					return 0
 				})
-			}
-		})},
-		{"Tokens/PagesGiveEachTokenOnce", "ignores the cursor", asksWrong(func(f *latchward.TokenFilter) { f.After = nil })},
+			})},
+		{"Tokens/InEveryOrder", "orders names by letters",
+			listsWrong(func(f *latchward.TokenFilter, tokens []*latchward.Token) {
+				if f.Sort == latchward.SortName {
+					slices.SortFunc(tokens, func(a, b *latchward.Token) int {
+						return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+					})
+				}
+			})},
+		{"Tokens/PagesGiveEachTokenOnce", "ignores the cursor",
+			asksWrong(func(f *latchward.TokenFilter) { f.After = nil })},
 		{"Tokens/PagesGiveEachTokenOnce", "skips ties with the cursor", asksWrong(func(f *latchward.TokenFilter) {
 			if f.After != nil {
 				after := *f.After
@@ -130,11 +144,12 @@ func listMutants() []mutant {
 				f.After = &after
 			}
 		})},
-		{"Tokens/ReturnsWholeTokens", "lists no metadata", listsWrong(func(_ *latchward.TokenFilter, tokens []*latchward.Token) {
-			for _, t := range tokens {
-				t.Metadata = nil
-			}
-		})},
+		{"Tokens/ReturnsWholeTokens", "lists no metadata",
+			listsWrong(func(_ *latchward.TokenFilter, tokens []*latchward.Token) {
+				for _, t := range tokens {
+					t.Metadata = nil
+				}
+			})},
 		{"Tokens/ReturnsCopies", "hands out what it keeps", func(a *altered) {
 			known := map[latchward.TokenID]*latchward.Token{}
 			a.tokens = func(f latchward.TokenFilter) ([]*latchward.Token, error) {
@@ -182,17 +197,20 @@ func idleMutants() []mutant {
 		{"IdleTokens/StrictlyAfterTheTimeout", "is a moment late", idleWrong(func(t *latchward.Token, now time.Time) bool {
 			return eligible(t) && t.Idle(now.Add(-time.Millisecond))
 		})},
-		{"IdleTokens/StrictlyAfterTheTimeout", "takes never for at once", idleWrong(func(t *latchward.Token, now time.Time) bool {
-			return eligible(t) && now.After(t.IdleSince().AddDate(0, 0, t.IdleTimeoutDays))
-		})},
-		{"IdleTokens/AfterTheLatestOfCreationUseAndEnabling", "forgets uses", idleWrong(func(t *latchward.Token, now time.Time) bool {
-			t.LastUsedAt = time.Time{}
-			return eligible(t) && t.Idle(now)
-		})},
-		{"IdleTokens/AfterTheLatestOfCreationUseAndEnabling", "forgets re-enabling", idleWrong(func(t *latchward.Token, now time.Time) bool {
-			t.EnabledAt = time.Time{}
-			return eligible(t) && t.Idle(now)
-		})},
+		{"IdleTokens/StrictlyAfterTheTimeout", "takes never for at once",
+			idleWrong(func(t *latchward.Token, now time.Time) bool {
+				return eligible(t) && now.After(t.IdleSince().AddDate(0, 0, t.IdleTimeoutDays))
+			})},
+		{"IdleTokens/AfterTheLatestOfCreationUseAndEnabling", "forgets uses",
+			idleWrong(func(t *latchward.Token, now time.Time) bool {
+				t.LastUsedAt = time.Time{}
+				return eligible(t) && t.Idle(now)
+			})},
+		{"IdleTokens/AfterTheLatestOfCreationUseAndEnabling", "forgets re-enabling",
+			idleWrong(func(t *latchward.Token, now time.Time) bool {
+				t.EnabledAt = time.Time{}
+				return eligible(t) && t.Idle(now)
+			})},
 		{"IdleTokens/OnlyActiveOnes", "finds inactive ones", idleWrong(func(t *latchward.Token, now time.Time) bool {
 			return !t.Revoked() && t.Idle(now)
 		})},

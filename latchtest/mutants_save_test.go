@@ -99,17 +99,19 @@ func saveMutants() []mutant {
 			}
 		}},
 		{"Tx.SaveToken/NeverReusesIDs", "starts again at the lowest free id", reusesIDs},
-		{"Tx.SaveToken/RefusesAKeyIDInUse Tx.SaveToken/RefusesARotatedOutKeyID", "saves nothing and calls it success", func(a *altered) {
-			a.inTx = func(tx *alteredTx) {
-				tx.saveToken = func(t *latchward.Token) error { return unless(tx.Tx.SaveToken(t), latchward.CodeConflict) }
-			}
-		}},
-		{"Tx.SaveToken/NamesNewTokens", "does not name new tokens", forgets(func(before, after *latchward.Token) []latchward.KeyID {
-			if before == nil {
-				return []latchward.KeyID{after.Secret.KeyID}
-			}
-			return nil
-		})},
+		{"Tx.SaveToken/RefusesAKeyIDInUse Tx.SaveToken/RefusesARotatedOutKeyID", "saves nothing and calls it success",
+			func(a *altered) {
+				a.inTx = func(tx *alteredTx) {
+					tx.saveToken = func(t *latchward.Token) error { return unless(tx.Tx.SaveToken(t), latchward.CodeConflict) }
+				}
+			}},
+		{"Tx.SaveToken/NamesNewTokens", "does not name new tokens",
+			forgets(func(before, after *latchward.Token) []latchward.KeyID {
+				if before == nil {
+					return []latchward.KeyID{after.Secret.KeyID}
+				}
+				return nil
+			})},
 		{"Tx.SaveToken/NamesKeyIDsBeforeAndAfter", "does not name the key id before", forgets(
 			func(before, after *latchward.Token) []latchward.KeyID {
 				if before != nil && before.Secret != after.Secret {
@@ -178,16 +180,17 @@ func endMutants() []mutant {
 				}
 			}
 		}},
-		{"Tx.RetireSecret/AfterTheNewOneIsSaved Tx.RetireSecret/NamesTheKeyID", "retires nothing but the current secret", func(a *altered) {
-			a.inTx = func(tx *alteredTx) {
-				tx.retireSecret = func(id latchward.TokenID, s latchward.RetiringSecret) error {
-					if t, err := tx.Tx.Token(id); err == nil && t.Secret.KeyID != s.KeyID {
-						return nil
+		{"Tx.RetireSecret/AfterTheNewOneIsSaved Tx.RetireSecret/NamesTheKeyID", "retires nothing but the current secret",
+			func(a *altered) {
+				a.inTx = func(tx *alteredTx) {
+					tx.retireSecret = func(id latchward.TokenID, s latchward.RetiringSecret) error {
+						if t, err := tx.Tx.Token(id); err == nil && t.Secret.KeyID != s.KeyID {
+							return nil
+						}
+						return tx.Tx.RetireSecret(id, s)
 					}
-					return tx.Tx.RetireSecret(id, s)
 				}
-			}
-		}},
+			}},
 		{"Tx.RetireSecret/UnknownIsNotFound", "retires nothing and calls it success", func(a *altered) {
 			a.inTx = func(tx *alteredTx) {
 				tx.retireSecret = func(id latchward.TokenID, s latchward.RetiringSecret) error {
@@ -236,13 +239,17 @@ func endMutants() []mutant {
 				}
 			}
 		}},
-		{"Tx.TokensOf/ReturnsTheOwnersTokensByID", "returns tokens backwards", ownedWrong(func(owned []*latchward.Token) []*latchward.Token {
-			slices.Reverse(owned)
-			return owned
-		})},
-		{"Tx.TokensOf/ReturnsTheOwnersTokensByID", "leaves inactive tokens out", ownedWrong(func(owned []*latchward.Token) []*latchward.Token {
-			return slices.DeleteFunc(owned, func(t *latchward.Token) bool { return t.Status(epoch()) != latchward.StatusActive })
-		})},
+		{"Tx.TokensOf/ReturnsTheOwnersTokensByID", "returns tokens backwards",
+			ownedWrong(func(owned []*latchward.Token) []*latchward.Token {
+				slices.Reverse(owned)
+				return owned
+			})},
+		{"Tx.TokensOf/ReturnsTheOwnersTokensByID", "leaves inactive tokens out",
+			ownedWrong(func(owned []*latchward.Token) []*latchward.Token {
+				return slices.DeleteFunc(owned, func(t *latchward.Token) bool {
+					return t.Status(epoch()) != latchward.StatusActive
+				})
+			})},
 		{"Tx.TokensOf/LeavesRevokedOnesOut", "returns revoked tokens", func(a *altered) {
 			a.inTx = func(tx *alteredTx) {
 				tx.tokensOf = func(latchward.Owner) ([]*latchward.Token, error) {

@@ -125,20 +125,25 @@ func userMutants() []mutant {
 			a.users = remember(a.Store.Users)
 		}},
 		{"Users/ByQuery", "ignores the query", asksWrongUsers(func(f *latchward.UserFilter) { f.Query = "" })},
-		{"Users/ByQuery", "looks in names only", listsWrongUsers(func(f *latchward.UserFilter, users []*latchward.User) []*latchward.User {
-			return slices.DeleteFunc(users, func(u *latchward.User) bool {
-				return !strings.Contains(strings.ToLower(u.Name), strings.ToLower(f.Query))
-			})
-		})},
-		{"Users/ByQuery", "takes % for anything", asksWrongUsers(func(f *latchward.UserFilter) { f.Query = strings.Trim(f.Query, "%") })},
-		{"Users/LeavesRemovedUsersOut", "lists removed users", asksWrongUsers(func(f *latchward.UserFilter) { f.IncludeRemoved = true })},
-		{"Users/LeavesRemovedUsersOut", "never lists removed users", asksWrongUsers(func(f *latchward.UserFilter) { f.IncludeRemoved = false })},
+		{"Users/ByQuery", "looks in names only",
+			listsWrongUsers(func(f *latchward.UserFilter, users []*latchward.User) []*latchward.User {
+				return slices.DeleteFunc(users, func(u *latchward.User) bool {
+					return !strings.Contains(strings.ToLower(u.Name), strings.ToLower(f.Query))
+				})
+			})},
+		{"Users/ByQuery", "takes % for anything",
+			asksWrongUsers(func(f *latchward.UserFilter) { f.Query = strings.Trim(f.Query, "%") })},
+		{"Users/LeavesRemovedUsersOut", "lists removed users",
+			asksWrongUsers(func(f *latchward.UserFilter) { f.IncludeRemoved = true })},
+		{"Users/LeavesRemovedUsersOut", "never lists removed users",
+			asksWrongUsers(func(f *latchward.UserFilter) { f.IncludeRemoved = false })},
 		{"Users/LeavesRemovedUsersOut", "leaves inactive users out", listsWrongUsers(
 			func(_ *latchward.UserFilter, users []*latchward.User) []*latchward.User {
 				return slices.DeleteFunc(users, func(u *latchward.User) bool { return !u.Active })
 			})},
 		{"Users/PagesGiveEachUserOnce", "ignores the limit", asksWrongUsers(func(f *latchward.UserFilter) { f.Limit = 0 })},
-		{"Users/PagesGiveEachUserOnce", "ignores the cursor", asksWrongUsers(func(f *latchward.UserFilter) { f.After = 0 })},
+		{"Users/PagesGiveEachUserOnce", "ignores the cursor",
+			asksWrongUsers(func(f *latchward.UserFilter) { f.After = 0 })},
 		{"Users/PagesGiveEachUserOnce", "limits before it filters", asksWrongUsersLate},
 		{"Tx.User/ReturnsACopy", "hands out what it keeps", func(a *altered) {
 			a.inTx = func(tx *alteredTx) { tx.user = remember(asContext(tx.Tx.User)) }
@@ -266,12 +271,16 @@ func auditMutants() []mutant {
 				return entries, err
 			}
 		}},
-		{"AuditEntries/ByActionAndTarget", "ignores the action", asksWrongAudit(func(f *latchward.AuditFilter) { f.Action = "" })},
-		{"AuditEntries/ByActionAndTarget", "ignores the type", asksWrongAudit(func(f *latchward.AuditFilter) { f.TargetType = "" })},
-		{"AuditEntries/ByActionAndTarget", "ignores the target", asksWrongAudit(func(f *latchward.AuditFilter) { f.TargetID = 0 })},
+		{"AuditEntries/ByActionAndTarget", "ignores the action",
+			asksWrongAudit(func(f *latchward.AuditFilter) { f.Action = "" })},
+		{"AuditEntries/ByActionAndTarget", "ignores the type",
+			asksWrongAudit(func(f *latchward.AuditFilter) { f.TargetType = "" })},
+		{"AuditEntries/ByActionAndTarget", "ignores the target",
+			asksWrongAudit(func(f *latchward.AuditFilter) { f.TargetID = 0 })},
 		{"AuditEntries/ByActionAndTarget AuditEntries/PagesGiveEachEntryOnce", "ignores the cursor",
 			asksWrongAudit(func(f *latchward.AuditFilter) { f.Before = 0 })},
-		{"AuditEntries/PagesGiveEachEntryOnce", "ignores the limit", asksWrongAudit(func(f *latchward.AuditFilter) { f.Limit = 0 })},
+		{"AuditEntries/PagesGiveEachEntryOnce", "ignores the limit",
+			asksWrongAudit(func(f *latchward.AuditFilter) { f.Limit = 0 })},
 		{"AuditEntries/PagesGiveEachEntryOnce", "repeats the cursor", asksWrongAudit(func(f *latchward.AuditFilter) {
 			if f.Before > 0 {
 				f.Before++
@@ -321,12 +330,14 @@ func keyMutants() []mutant {
 			}
 		}},
 		{"Tx.SaveKeyFingerprint/EmptyForgets", "keeps empty fingerprints", keepsEmptyFingerprints},
-		{"KeyCounts/CountsCurrentSecretsByVersion", "counts active tokens only", countsWrong(func(_ *altered, counts map[int]int64) {
-			counts[36]--
-		})},
-		{"KeyCounts/CountsCurrentSecretsByVersion", "returns versions without any", countsWrong(func(_ *altered, counts map[int]int64) {
-			counts[5] += 0
-		})},
+		{"KeyCounts/CountsCurrentSecretsByVersion", "counts active tokens only",
+			countsWrong(func(_ *altered, counts map[int]int64) {
+				counts[36]--
+			})},
+		{"KeyCounts/CountsCurrentSecretsByVersion", "returns versions without any",
+			countsWrong(func(_ *altered, counts map[int]int64) {
+				counts[5] += 0
+			})},
 		{"KeyCounts/LeavesRevokedTokensOut", "counts revoked tokens", countsWrong(func(a *altered, counts map[int]int64) {
 			clear(counts)
 			tokens, _ := a.Store.Tokens(background(), latchward.TokenFilter{})
