@@ -184,7 +184,7 @@ type Limiter interface {
 	// those admissions, where a call counts at its Receipt.At.
 	// StaleReading: this holds for clock readings that arrive out of order, too.
 	// NeverNeedlessly: a call is refused only if admitting it would break NeverOver. Implementations may count units up
-	// to Window/256 longer where N exceeds a bound they document.
+	// to Window/256 longer where N exceeds a bound they document, or did within the window.
 	// Steady: calls of one cost that divides N, spread evenly over the window from any phase, are never refused.
 	// Concurrent: of any number of concurrent calls exactly as many are admitted as fit, and each sees its own Remaining.
 	// RefusalIsFree: a refused call changes no later decision, in no budget.

@@ -25,9 +25,9 @@ const (
 	defaultMaxFlight = 24 * time.Hour
 )
 
-// LocalLimiter is the [Limiter] of one process. It is exact, forgets everything when the process ends, and keeps memory
-// for what was admitted in the windows, not for what limits would allow. It never blocks but for the locks of its
-// budgets, and pays no heed to contexts.
+// LocalLimiter is the [Limiter] of one process: exact for every N up to ExactMax, and beyond that never over and less
+// than 1/256 of the window late. It forgets everything when the process ends, and keeps memory for what was admitted in
+// the windows, not for what limits would allow. It blocks on nothing but the locks of its budgets and heeds no context.
 //
 // Somebody has to call Sweep from time to time, or budgets that are used no more stay in memory.
 type LocalLimiter struct {

@@ -254,7 +254,8 @@ func (s *shard) shrink() {
 }
 
 // settledCalls remembers which calls of a shard were settled, so that each is settled once. It keeps one bit per call,
-// for the generation of calls that are being settled and the one before it; a call older than that counts as settled.
+// for the generation of calls that are being settled and the one before it, 64 kB at most and nothing where nobody
+// settles; a call older than that counts as settled.
 type settledCalls struct {
 	mu          sync.Mutex
 	generations [2]generation
