@@ -13,7 +13,7 @@ import (
 // openFolder makes the data folder if it is missing. That nobody else is at work in it is for the database to say.
 func openFolder(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return invalidf("data", "the data folder cannot be made: %w", err)
+		return invalidf("data", "the data folder cannot be made: %s", reasonOf(err))
 	}
 	return checkFolder(path)
 }
@@ -22,20 +22,21 @@ func openFolder(path string) error {
 func checkFolder(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return invalidf("data", "the data folder cannot be read: %w", err)
+		return invalidf("data", "the data folder cannot be read: %s", reasonOf(err))
 	}
 	if !info.IsDir() {
-		return latchward.Invalid("data", "the data folder %s is a file", path)
+		return invalidf("data", "the data folder %s is a file", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		return latchward.Invalid("data", "others may write to the data folder %s (mode %04o); run: chmod 700 %s", path, mode, path)
+		return invalidf("data", "others may write to the data folder %s (mode %04o); run: chmod 700 %s", path, mode, path)
 	}
 	return nil
 }
 
-func invalidf(field, format string, args ...any) error {
-	err := latchward.Errorf(latchward.CodeInvalid, format, args...)
-	err.Field = field
+// invalidf returns an error of code invalid about a setting, which its message begins with.
+func invalidf(key, format string, args ...any) error {
+	err := latchward.Errorf(latchward.CodeInvalid, key+": "+format, args...)
+	err.Field = key
 	return err
 }
 

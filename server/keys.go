@@ -53,12 +53,12 @@ func readKeyRing(c *Config) (*latchward.KeyRing, error) {
 		if text, err = readPrivate(name); errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		} else if err != nil {
-			return nil, latchward.Invalid("keys_file", "the key ring: %v", err)
+			return nil, invalidf("keys_file", "the key ring: %v", err)
 		}
 	}
 	ring, err := latchward.ParseKeyRing(text)
 	if err != nil {
-		return nil, latchward.Invalid("keys", "%s: %s", name, latchward.ErrorMessage(err))
+		return nil, invalidf("keys", "%s: %s", name, latchward.ErrorMessage(err))
 	}
 	return ring, nil
 }

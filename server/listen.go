@@ -46,7 +46,7 @@ func (s *Server) listen(management http.Handler) error {
 func (s *Server) listenTCP(l listener, handler http.Handler) error {
 	inner, err := net.Listen("tcp", l.address)
 	if err != nil {
-		return invalidf(l.section+".listen", "listening on %s: %w", l.address, err)
+		return invalidf(l.section+".listen", "cannot listen on %s: %s", l.address, reasonOf(err))
 	}
 	served := s.serve(l.section, inner, handler, l.cert != "")
 	if l.cert == "" {

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/latchward/latchward"
 )
@@ -182,11 +183,11 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// reasonOf returns why a file could not be used, without its name.
+// reasonOf returns why a file or address could not be used, without its name.
 func reasonOf(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number.Error()
 	}
 	return err.Error()
 }

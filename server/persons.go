@@ -62,7 +62,7 @@ func readJWTSecret(c *Config) ([]byte, error) {
 		err = errors.New(path + " is too short: delete it, and a new one is made")
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		err = latchward.Invalid("jwt.secret", "the secret of JWTs: %v", err)
+		err = invalidf("jwt.secret", "the secret of JWTs: %v", err)
 	}
 	return secret, err
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"github.com/latchward/latchward"
 )
 
 // certificate is a key pair in files that may be replaced at any time.
@@ -30,10 +28,10 @@ type stamp struct {
 func newCertificate(l listener, log *slog.Logger) (*certificate, error) {
 	c := &certificate{cert: l.cert, key: l.key, log: log}
 	if err := checkPrivate(c.key, 0o007); err != nil {
-		return nil, latchward.Invalid(l.section+".tls_key", "%v", err)
+		return nil, invalidf(l.section+".tls_key", "%v", err)
 	}
 	if err := c.load(); err != nil {
-		return nil, latchward.Invalid(l.section+".tls_cert", "%v", err)
+		return nil, invalidf(l.section+".tls_cert", "%v", err)
 	}
 	return c, nil
 }
@@ -58,7 +56,7 @@ func (c *certificate) load() error {
 	stamps := c.current()
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
-		return fmt.Errorf("reading the certificate %s with the key %s: %w", c.cert, c.key, err)
+		return fmt.Errorf("the certificate %s with the key %s: %w", c.cert, c.key, err)
 	}
 	c.pair, c.stamps = &pair, stamps
 	return nil

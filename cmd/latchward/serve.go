@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -50,11 +51,15 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	return latchward.Run(ctx)
 }
 
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The second one ends the program, as if it
-// had been killed.
+// sameSignal is how long after a signal another one counts as the same: whoever runs programs in groups, as timeout(1)
+// and make do, tends to send it to the group and to the program.
+const sameSignal = 300 * time.Millisecond
+
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The next one ends the program at once, as
+// if it had been killed.
 func untilSignal(ctx context.Context) (context.Context, func()) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	return ctx, stop
 }
 
