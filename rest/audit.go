@@ -43,7 +43,7 @@ type AuditList struct {
 // AuditQuery selects audit entries. The zero value of a field does not filter.
 type AuditQuery struct {
 	Limit      int    `json:"limit,omitzero" range:"1,1000" doc:"At most this many; 1000 when missing."`
-	Cursor     string `json:"cursor,omitzero" doc:"next_cursor of the page before, with everything else the same."`
+	Cursor     string `json:"cursor,omitzero" doc:"next_cursor of the page before."`
 	Action     string `json:"action,omitzero" doc:"Such as token.create."`
 	TargetType string `json:"target_type,omitzero" enum:"token,user,key"`
 	TargetID   int64  `json:"target_id,omitzero" range:"1,"`

@@ -82,7 +82,7 @@ func readAll(from io.Reader, buffer []byte, length int64) ([]byte, error) {
 		}
 		n, err := from.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
-		if err == io.EOF { //nolint:errorlint // readers return it bare
+		if err == io.EOF { // readers return it bare
 			return buffer, nil
 		}
 		if err != nil {

@@ -103,7 +103,8 @@ func (h *handler) caller(r *http.Request) (latchward.Verdict, error) {
 }
 
 var errNotVerifier error = &latchward.Error{
-	Code: latchward.CodeForbidden, Message: "Only a service token that holds " + latchward.PermissionVerify + " may ask this",
+	Code:    latchward.CodeForbidden,
+	Message: "Only a service token that holds " + latchward.PermissionVerify + " may ask this",
 }
 
 // judge asks whether the holder of secret may make this call, to which the token's own restrictions apply as to a call

@@ -28,7 +28,8 @@ func TestClientManages(t *testing.T) {
 	})
 	must(t, err)
 	id := created.Token.ID
-	if created.Token.Secret.IsZero() || created.Token.IdleTimeoutDays != nil || !created.Token.ExpiresAt.Equal(start.Add(time.Hour)) {
+	if created.Token.Secret.IsZero() || created.Token.IdleTimeoutDays != nil ||
+		!created.Token.ExpiresAt.Equal(start.Add(time.Hour)) {
 		t.Errorf("%s", jsonOf(t, created))
 	}
 	changed, err := c.UpdateToken(ctx, id, rest.TokenChange{Active: new(bool), Tags: rest.Some([]string{"x"})})
@@ -88,9 +89,11 @@ func TestClientManagesUsersAndKeys(t *testing.T) {
 	_, err = c.CreateUser(ctx, rest.NewUser{Email: rest.Some("EVE@example.com")})
 	wantCode(t, err, latchward.CodeConflict, "email")
 	off := false
-	changed, err := c.UpdateUser(ctx, id, rest.UserChange{Name: rest.Some("Eve"), Active: &off, ExternalID: rest.Null[string]()})
+	changed, err := c.UpdateUser(ctx, id, rest.UserChange{Name: rest.Some("Eve"), Active: &off,
+		ExternalID: rest.Null[string]()})
 	must(t, err)
-	if *changed.User.Name != "Eve" || changed.User.Active || changed.User.ExternalID != nil || *changed.User.Email != "eve@example.com" {
+	if *changed.User.Name != "Eve" || changed.User.Active || changed.User.ExternalID != nil ||
+		*changed.User.Email != "eve@example.com" {
 		t.Errorf("%s", jsonOf(t, changed))
 	}
 	users, err := c.Users(ctx, rest.UserQuery{Limit: 2})
@@ -119,7 +122,8 @@ func TestClientManagesUsersAndKeys(t *testing.T) {
 	}
 	keys, err := c.KeyStatus(ctx)
 	must(t, err)
-	if len(keys.Keys) != 2 || keys.Keys[0].Current || !keys.Keys[1].Current || keys.Keys[1].Tokens != 3 || len(keys.Keys[1].Fingerprint) != 16 {
+	if len(keys.Keys) != 2 || keys.Keys[0].Current || !keys.Keys[1].Current || keys.Keys[1].Tokens != 3 ||
+		len(keys.Keys[1].Fingerprint) != 16 {
 		t.Errorf("%+v", keys)
 	}
 	_, err = c.DropKey(ctx, 2)
@@ -149,7 +153,8 @@ func TestKeysElsewhere(t *testing.T) {
 // The client is a Verifier for the same middleware that serves an embedded service, and gives it the same answers.
 func TestClientUnderMiddleware(t *testing.T) {
 	p := newPopulated(t)
-	issued := p.issue(latchward.NewToken{RateLimit: 2, AllowedEndpoints: []string{"GET /a*"}, Permissions: []string{"a.b"}})
+	issued := p.issue(latchward.NewToken{RateLimit: 2, AllowedEndpoints: []string{"GET /a*"},
+		Permissions: []string{"a.b"}})
 	twin := p.issue(latchward.NewToken{RateLimit: 2, AllowedEndpoints: []string{"GET /a*"}, Permissions: []string{"a.b"}})
 	c := p.client(rest.ClientOptions{Token: p.tokens[3].Secret})
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -171,7 +176,8 @@ func TestClientUnderMiddleware(t *testing.T) {
 			r.Header.Set("Authorization", "Bearer "+side.secret.Expose())
 			side.handler.ServeHTTP(answers[i], r)
 		}
-		if a, b := answers[0], answers[1]; a.Code != b.Code || a.Body.String() != b.Body.String() || fmt.Sprint(a.Header()) != fmt.Sprint(b.Header()) {
+		if a, b := answers[0], answers[1]; a.Code != b.Code || a.Body.String() != b.Body.String() ||
+			fmt.Sprint(a.Header()) != fmt.Sprint(b.Header()) {
 			t.Errorf("%s: embedded %d %v %s\nremote %d %v %s", target, a.Code, a.Header(), a.Body, b.Code, b.Header(), b.Body)
 		}
 	}
@@ -213,7 +219,8 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func answering(status int, body string) *http.Client {
 	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		header := http.Header{"Location": {"https://evil.example/"}}
-		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: header, Request: r}, nil
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: header, Request: r},
+			nil
 	})}
 }
 
@@ -239,7 +246,8 @@ func TestClientErrors(t *testing.T) {
 		{answering(503, `{"error":"no","code":"unavailable"}`), latchward.CodeUnavailable, ""},
 		{answering(200, `<html>`), latchward.CodeUnavailable, ""},
 		{answering(307, ``), latchward.CodeInternal, ""}, // not followed
-		{&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errTest })}, latchward.CodeUnavailable, ""},
+		{&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errTest })},
+			latchward.CodeUnavailable, ""},
 	} {
 		client, err := rest.NewClient("https://tokens.example.com/prefix/", rest.ClientOptions{
 			Token: latchward.SecretFromText(secret), HTTPClient: c.http, Logger: slog.New(slog.NewTextHandler(&log, nil)),
@@ -258,14 +266,16 @@ func TestClientErrors(t *testing.T) {
 	if _, err := client.Token(ctx, 1); !errors.Is(err, errTest) {
 		t.Errorf("the cause is lost: %v", err)
 	}
-	for _, base := range []string{"", "tokens.example.com", "ftp://x", "http://", "https://u:pw@x", "https://x?a=b", "https://x#a", "http://x y", ":"} {
+	for _, base := range []string{"", "tokens.example.com", "ftp://x", "http://", "https://u:pw@x", "https://x?a=b",
+		"https://x#a", "http://x y", ":"} {
 		_, err := rest.NewClient(base, rest.ClientOptions{})
 		wantCode(t, err, latchward.CodeInvalid, "base_url")
 		if err != nil && strings.Contains(err.Error(), "pw") {
 			t.Errorf("a password is told: %v", err)
 		}
 	}
-	_, err = rest.NewClient("https://x", rest.ClientOptions{Token: latchward.SecretFromText("a"), JWT: latchward.SecretFromText("b")})
+	_, err = rest.NewClient("https://x", rest.ClientOptions{Token: latchward.SecretFromText("a"),
+		JWT: latchward.SecretFromText("b")})
 	wantCode(t, err, latchward.CodeInvalid, "jwt")
 }
 
@@ -300,7 +310,8 @@ func TestSecretsOfReplies(t *testing.T) {
 		t.Error("the secret is not told")
 	}
 	var log strings.Builder
-	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&log, nil)), slog.New(slog.NewJSONHandler(&log, nil))} {
+	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&log, nil)), slog.New(slog.NewJSONHandler(&log,
+		nil))} {
 		logger.Info("created", "reply", reply, "token", reply.Token, "secret", reply.Token.Secret)
 	}
 	log.WriteString(fmt.Sprintf("%v %+v %#v %s %q", reply, reply, reply, reply.Token.Secret, reply.Token.Secret))

@@ -26,8 +26,9 @@ func (c *Client) Verify(ctx context.Context, r latchward.VerifyRequest) (latchwa
 		return latchward.Verdict{}, err
 	}
 	return latchward.Verdict{}, &latchward.Error{ // what the server has against this client is no verdict on the token
-		Code: latchward.CodeUnavailable, Message: "The Latchward server did not answer this client: " + latchward.ErrorMessage(err),
-		Err: err,
+		Code:    latchward.CodeUnavailable,
+		Message: "The Latchward server did not answer this client: " + latchward.ErrorMessage(err),
+		Err:     err,
 	}
 }
 

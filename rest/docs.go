@@ -27,12 +27,13 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 	"font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 func (h *handler) documentRoutes(ours string, others []route) []route {
-	const script = "text/javascript; charset=utf-8"
+	const get, page, script = http.MethodGet, "text/html; charset=utf-8", "text/javascript; charset=utf-8"
+	start, scalar := h.fixedReply(script, docsStart), h.compressed(script, docsScalar)
 	list := []route{
-		{http.MethodGet, ours + "/openapi.json", anyone, "openapi", "This document", h.fixedReply(jsonMedia, nil)},
-		{http.MethodGet, ours + "/docs", anyone, "docs", "This document, to read", h.fixedReply("text/html; charset=utf-8", docsPage)},
-		{http.MethodGet, ours + "/docs/start.js", anyone, "docsStart", "A script of that page", h.fixedReply(script, docsStart)},
-		{http.MethodGet, ours + "/docs/scalar.js", anyone, "docsScalar", "A script of that page", h.compressed(script, docsScalar)},
+		{get, ours + "/openapi.json", anyone, "openapi", "This document", h.fixedReply(jsonMedia, nil)},
+		{get, ours + "/docs", anyone, "docs", "This document, to read", h.fixedReply(page, docsPage)},
+		{get, ours + "/docs/start.js", anyone, "docsStart", "A script of that page", start},
+		{get, ours + "/docs/scalar.js", anyone, "docsScalar", "A script of that page", scalar},
 	}
 	document := sync.OnceValue(func() []byte { return h.document(append(others[:len(others):len(others)], list...)) })
 	list[0].write = func(w http.ResponseWriter, r *http.Request) error {

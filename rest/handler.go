@@ -228,7 +228,7 @@ func (h *handler) recover(w http.ResponseWriter, r *http.Request) {
 	if cause == nil {
 		return
 	}
-	if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
+	if cause == http.ErrAbortHandler { // as net/http compares it
 		panic(cause)
 	}
 	text := fmt.Sprintf("of type %T", cause)
@@ -236,7 +236,8 @@ func (h *handler) recover(w http.ResponseWriter, r *http.Request) {
 	if err, ok := cause.(error); ok && errors.As(err, &known) {
 		text = known.Error()
 	}
-	h.log.ErrorContext(r.Context(), "A handler panicked.", "method", r.Method, "panic", text, "stack", string(debug.Stack()))
+	stack := string(debug.Stack())
+	h.log.ErrorContext(r.Context(), "A handler panicked.", "method", r.Method, "panic", text, "stack", stack)
 	httpauth.WriteError(w, errInternal)
 }
 

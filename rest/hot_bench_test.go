@@ -34,7 +34,8 @@ func hotVerify(t testing.TB, extra string) func() int {
 	})
 	caller := w.verifier()
 	issued := w.issue(latchward.NewToken{RateLimit: latchward.MaxRateLimit, AllowedEndpoints: []string{"/products*"}})
-	text := []byte(`{"token":"` + issued.Secret.Expose() + `","method":"GET","path":"/products/1","address":"192.0.2.1"` + extra + `}`)
+	text := []byte(`{"token":"` + issued.Secret.Expose() +
+		`","method":"GET","path":"/products/1","address":"192.0.2.1"` + extra + `}`)
 	body := &replayed{}
 	r, err := http.NewRequest(http.MethodPost, "/api/latchward/verify", io.NopCloser(body))
 	must(t, err)

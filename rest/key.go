@@ -63,7 +63,8 @@ func (h *handler) manageKeys(ctx context.Context) error {
 		return err
 	}
 	if h.Keys == nil {
-		return latchward.Errorf(latchward.CodeConflict, "The server keys are not kept by this server; change them where they are")
+		return latchward.Errorf(latchward.CodeConflict,
+			"The server keys are not kept by this server; change them where they are")
 	}
 	return nil
 }

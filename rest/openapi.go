@@ -73,7 +73,9 @@ const apiDescription = "Issue, verify, limit, observe, rotate and revoke API tok
 	"Everything under /api/api-tokens and the users, keys and audit log need the JWT of a signed-in person: API tokens " +
 	"cannot manage tokens. Verification and usage reports need a service token that holds tokens.verify, and count " +
 	"against that token's own rate limit, once for a batch. " +
-	"GET routes answer HEAD as well. Times are UTC with milliseconds. Members that a request does not know are refused."
+	"GET routes answer HEAD as well. Times are UTC with milliseconds. Members that a request does not know " +
+	"are refused.\n\n" +
+	"A cursor is good for the list it came from, with the same filters and order."
 
 func newOpenAPI(version string, routes []route) object {
 	d := &openAPI{}

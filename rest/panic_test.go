@@ -30,7 +30,8 @@ func TestPanic(t *testing.T) {
 		if p.Status != http.StatusInternalServerError || p.Code != "internal" || strings.Contains(r.Body.String(), secret) {
 			t.Errorf("%s", r.Body)
 		}
-		if text := w.log.String(); strings.Contains(text, secret) || !strings.Contains(text, logged) || !strings.Contains(text, "panic_test.go") {
+		if text := w.log.String(); strings.Contains(text, secret) || !strings.Contains(text, logged) ||
+			!strings.Contains(text, "panic_test.go") {
 			t.Errorf("log %s", text)
 		}
 		if r := w.do(http.MethodGet, "/api/api-tokens", "", ""); r.Code != http.StatusUnauthorized {
@@ -56,7 +57,7 @@ func (failing) Authenticate(context.Context, latchward.Secret) (latchward.Princi
 func TestAbort(t *testing.T) {
 	w := newWorld(t, func(_ *latchward.Options, o *rest.Options) { o.Persons = panicking{http.ErrAbortHandler} })
 	defer func() {
-		if recover() != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+		if recover() != http.ErrAbortHandler { // as net/http compares it
 			t.Error("the abort was swallowed")
 		}
 	}()

@@ -23,15 +23,17 @@ func reportLine(id string, more string) string {
 
 func (p *populated) report(events ...string) int {
 	p.t.Helper()
-	r := p.do(http.MethodPost, "/api/latchward/usage", p.tokens[3].Secret.Expose(), `{"events":[`+strings.Join(events, ",")+`]}`)
+	r := p.do(http.MethodPost, "/api/latchward/usage", p.tokens[3].Secret.Expose(), `{"events":[`+strings.Join(events,
+		",")+`]}`)
 	return r.Code
 }
 
 // S2-30: every field of a report becomes a field of the event, and an event is counted once.
 func TestReport(t *testing.T) {
 	p := newPopulated(t)
-	full := `{"request_id":"r1","token_id":1,"path":"/products/%31","method":"POST","status":404,"duration_ms":12.5,"request_bytes":3,
-"response_bytes":4,"address":"2001:db8::1","user_agent":"curl","reason":"allowed","at":"2025-01-15T10:29:00.000Z"}`
+	full := `{"request_id":"r1","token_id":1,"path":"/products/%31","method":"POST","status":404,"duration_ms":12.5,
+"request_bytes":3,"response_bytes":4,"address":"2001:db8::1","user_agent":"curl",
+"reason":"allowed","at":"2025-01-15T10:29:00.000Z"}`
 	if status := p.report(full, reportLine("r2", ""), full); status != 200 {
 		t.Fatalf("status %d", status)
 	}
@@ -45,8 +47,9 @@ func TestReport(t *testing.T) {
 	}
 	want := latchward.UsageEvent{
 		At: start.Add(-time.Minute), TokenID: 1, Credential: latchward.CredentialToken, Reason: latchward.ReasonAllowed,
-		Endpoint: "/products/1", Method: "POST", Status: 404, Duration: 12500 * time.Microsecond, RequestBytes: 3, ResponseBytes: 4,
-		Address: netip.MustParseAddr("2001:db8::1"), UserAgent: "curl", RequestID: "r1",
+		Endpoint: "/products/1", Method: "POST", Status: 404, Duration: 12500 * time.Microsecond, RequestBytes: 3,
+		ResponseBytes: 4,
+		Address:       netip.MustParseAddr("2001:db8::1"), UserAgent: "curl", RequestID: "r1",
 	}
 	if got := usage.Recent[1]; got != want {
 		t.Errorf("event\n%+v, want\n%+v", got, want)
@@ -111,7 +114,8 @@ func TestInvalidReports(t *testing.T) {
 		strings.Replace(reportLine("a", ""), "200", "600", 1):           "status",
 		strings.Replace(reportLine("a", ""), "200", `"200"`, 1):         "status",
 	} {
-		r := p.do(http.MethodPost, "/api/latchward/usage", p.tokens[3].Secret.Expose(), `{"events":[`+reportLine("good", "")+`,`+event+`]}`)
+		r := p.do(http.MethodPost, "/api/latchward/usage", p.tokens[3].Secret.Expose(), `{"events":[`+reportLine("good",
+			"")+`,`+event+`]}`)
 		if got := problem(t, r); got.Status != 400 || got.Field != "events[1]."+field {
 			t.Errorf("%s: %+v", event, got)
 		}
@@ -129,7 +133,8 @@ func TestReportToFullJournal(t *testing.T) {
 	w := newWorld(t, func(o *latchward.Options, _ *rest.Options) { o.Journal = full{left: &left} })
 	token := w.verifier().Secret.Expose()
 	left = 1
-	r := w.do(http.MethodPost, "/api/latchward/usage", token, `{"events":[`+reportLine("a", "")+`,`+reportLine("b", "")+`]}`)
+	r := w.do(http.MethodPost, "/api/latchward/usage", token, `{"events":[`+reportLine("a", "")+`,`+reportLine("b",
+		"")+`]}`)
 	if p := problem(t, r); p.Status != http.StatusServiceUnavailable || r.Header().Get("Retry-After") == "" {
 		t.Errorf("%+v", p)
 	}

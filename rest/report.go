@@ -14,21 +14,22 @@ type UsageReport struct {
 	Events []UsageReportEvent `json:"events" range:"1,1000"`
 }
 
-// UsageReportEvent is one request. An event is counted once, however often it is reported.
+// UsageReportEvent is one request. An event is counted once, however often it is reported. One that ended longer ago
+// than 24 hours, or later than in a minute, counts as that long ago or late.
 type UsageReportEvent struct {
-	RequestID     string           `json:"request_id" doc:"1 to 64 bytes of the reporter's choosing, different for each request."`
+	RequestID     string           `json:"request_id" doc:"1 to 64 bytes, different for each request."`
 	TokenID       int64            `json:"token_id,omitzero" range:"1," doc:"The token it came with."`
-	UserID        int64            `json:"user_id,omitzero" range:"1," doc:"The person it came from, if it came with a JWT instead."`
+	UserID        int64            `json:"user_id,omitzero" range:"1," doc:"Its person, if it came with a JWT."`
 	Path          string           `json:"path" doc:"Without base and query, with its escapes."`
 	Method        string           `json:"method"`
-	Status        int              `json:"status" range:"100,599" doc:"499 when the client left before there was an answer."`
-	DurationMS    float64          `json:"duration_ms,omitzero" range:"0,86400000" doc:"Milliseconds; may have a fraction."`
+	Status        int              `json:"status" range:"100,599" doc:"499 when the client left before one."`
+	DurationMS    float64          `json:"duration_ms,omitzero" range:"0,86400000" doc:"May have a fraction."`
 	RequestBytes  int64            `json:"request_bytes,omitzero" range:"0," doc:"Of the body."`
 	ResponseBytes int64            `json:"response_bytes,omitzero" range:"0," doc:"Of the body."`
 	Address       string           `json:"address,omitzero" doc:"IP address of the client."`
 	UserAgent     string           `json:"user_agent,omitzero"`
 	Reason        latchward.Reason `json:"reason,omitzero" doc:"That of the verdict; allowed when missing."`
-	At            Time             `json:"at,omitzero" doc:"When it ended; now when missing. Taken as at most 24 hours ago and one minute ahead."`
+	At            Time             `json:"at,omitzero" doc:"When it ended; now when missing."`
 }
 
 // UsageReceipt tells how many events were taken, those included that had been reported before.
@@ -53,10 +54,14 @@ func (h *handler) reportUsage(_ context.Context, in request[none, UsageReport]) 
 	for i := range events {
 		if !h.service.Record(&events[i]) {
 			// What was taken before has its id and is not counted again when the report is repeated.
-			return UsageReceipt{}, latchward.Errorf(latchward.CodeUnavailable, "Too much usage is waiting; report it again later")
+			return UsageReceipt{}, errTooMuchUsage
 		}
 	}
 	return UsageReceipt{len(events)}, nil
+}
+
+var errTooMuchUsage error = &latchward.Error{
+	Code: latchward.CodeUnavailable, Message: "Too much usage is waiting; report it again later",
 }
 
 // event fills e, or returns an error that names the member at fault.

@@ -6,6 +6,7 @@ import "net/http"
 func (h *handler) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	const tokens, ours = base + "/api-tokens", base + "/latchward"
+	rotate, rotateKey := withoutBody(withSecret(operate(h.rotateToken))), withoutBody(operate(h.rotateKey))
 	list := []route{
 		{post, tokens, persons, "createToken", "Create a token", created(withSecret(operate(h.createToken)))},
 		{get, tokens, persons, "listTokens", "List tokens with their counters", operate(h.tokens)},
@@ -15,7 +16,7 @@ func (h *handler) routes() []route {
 		{del, tokens + "/{id}", persons, "deleteToken", "Delete a token", operate(h.deleteToken)},
 		{get, tokens + "/{id}/usage", persons, "tokenUsage", "What a token did", operate(h.tokenUsage)},
 		{post, tokens + "/{id}/revoke", persons, "revokeToken", "End a token for good", withoutBody(operate(h.revokeToken))},
-		{post, tokens + "/{id}/rotate", persons, "rotateToken", "Give a token a new secret", withoutBody(withSecret(operate(h.rotateToken)))},
+		{post, tokens + "/{id}/rotate", persons, "rotateToken", "Give a token a new secret", rotate},
 
 		{post, ours + "/verify", verifiers, "verify", "May the holder of a token make a request?", h.verifyOperation()},
 		{post, ours + "/verify/batch", verifiers, "verifyBatch", "Ask for several verdicts", h.batchOperation()},
@@ -28,7 +29,7 @@ func (h *handler) routes() []route {
 		{del, ours + "/users/{id}", persons, "removeUser", "Remove a user and revoke their tokens", operate(h.removeUser)},
 
 		{get, ours + "/keys", persons, "listKeys", "List the server keys", operate(h.keys)},
-		{post, ours + "/keys/rotate", persons, "rotateKey", "Make new secrets under a new server key", withoutBody(operate(h.rotateKey))},
+		{post, ours + "/keys/rotate", persons, "rotateKey", "Make new secrets under a new server key", rotateKey},
 		{del, ours + "/keys/{version}", persons, "dropKey", "Refuse all secrets made under a server key", operate(h.dropKey)},
 		{get, ours + "/audit", persons, "listAudit", "Who changed what", operate(h.audit)},
 	}

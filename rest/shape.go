@@ -288,7 +288,7 @@ func showable(name []byte) string {
 
 // within puts the place of a value before the place inside it that err names.
 func within(place string, err error) error {
-	known, ok := err.(*latchward.Error) //nolint:errorlint // made by check, never wrapped
+	known, ok := err.(*latchward.Error) // made by check, never wrapped
 	if !ok || known == nil || strings.HasPrefix(known.Message, "The body") {
 		return err
 	}

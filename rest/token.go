@@ -23,16 +23,16 @@ type Token struct {
 	CreatedAt        Time        `json:"created_at"`
 	*TokenCounts
 	UpdatedAt       Time                      `json:"updated_at"`
-	Kind            latchward.Kind            `json:"kind" doc:"A personal token acts as its owner, a service token as itself."`
+	Kind            latchward.Kind            `json:"kind" doc:"As whom it acts: its owner, or itself."`
 	Status          latchward.Status          `json:"status"`
 	InactiveReason  *latchward.InactiveReason `json:"inactive_reason"`
 	Prefix          string                    `json:"token_prefix" doc:"The start of the secret, which is not secret."`
 	Owner           Owner                     `json:"owner"`
 	UserID          *int64                    `json:"user_id" doc:"The owner, if that is a user."`
-	AllowedNetworks []string                  `json:"allowed_networks" null:"true" doc:"In CIDR notation; null is no restriction."`
+	AllowedNetworks []string                  `json:"allowed_networks" null:"true" doc:"Null is no restriction."`
 	NotBefore       Time                      `json:"not_before" null:"true" doc:"Not valid before this instant."`
-	IdleTimeoutDays *int                      `json:"idle_timeout_days" doc:"Goes inactive when unused for longer; null is never."`
-	Permissions     []string                  `json:"permissions" null:"true" doc:"Null is the owner's rights, [] is none."`
+	IdleTimeoutDays *int                      `json:"idle_timeout_days" doc:"Idle when unused for longer; null is never."`
+	Permissions     []string                  `json:"permissions" null:"true" doc:"Null is the owner's rights."`
 	Tags            []string                  `json:"tags"`
 	Metadata        map[string]any            `json:"metadata"`
 	RevokedAt       Time                      `json:"revoked_at" null:"true"`
@@ -74,19 +74,21 @@ type TokenList struct {
 	NextCursor *string `json:"next_cursor" doc:"Where the next page begins; null at the end."`
 }
 
-// NewToken asks for a token. Everything may be left out; null is the same as leaving out, but for idle_timeout_days.
+// NewToken asks for a token. Everything may be left out, and null is the same, but for IdleTimeoutDays: the server's
+// default when left out, never when null. No endpoints or networks, or [], are no restriction. A service token has the
+// permissions listed and no others. Only administrators may name another owner than themselves.
 type NewToken struct {
 	Name             Optional[string]         `json:"name,omitzero" doc:"Generated when missing or blank."`
 	Description      Optional[string]         `json:"description,omitzero"`
-	RateLimit        Optional[int64]          `json:"rate_limit,omitzero" range:"1,10000000" doc:"Requests per minute; 100 when missing."`
-	ExpiresAt        Optional[Time]           `json:"expires_at,omitzero" doc:"A date, meaning its midnight in UTC, or a time with a zone."`
-	AllowedEndpoints Optional[[]string]       `json:"allowed_endpoints,omitzero" doc:"Patterns like /products*, GET /stores/*/brands; null or [] is no restriction."`
+	RateLimit        Optional[int64]          `json:"rate_limit,omitzero" range:"1,10000000" doc:"100 when missing."`
+	ExpiresAt        Optional[Time]           `json:"expires_at,omitzero" doc:"A date is its midnight in UTC."`
+	AllowedEndpoints Optional[[]string]       `json:"allowed_endpoints,omitzero" doc:"Such as GET /stores/*."`
 	Kind             Optional[latchward.Kind] `json:"kind,omitzero" doc:"personal when missing."`
-	Owner            Optional[TokenOwner]     `json:"owner,omitzero" doc:"Whoever asks, when missing. Only administrators may name somebody else."`
-	AllowedNetworks  Optional[[]string]       `json:"allowed_networks,omitzero" doc:"Addresses and networks; null or [] is no restriction."`
-	Permissions      Optional[[]string]       `json:"permissions,omitzero" doc:"Null is the owner's rights; a service token has what is listed."`
+	Owner            Optional[TokenOwner]     `json:"owner,omitzero" doc:"Whoever asks, when missing."`
+	AllowedNetworks  Optional[[]string]       `json:"allowed_networks,omitzero" doc:"Such as 203.0.113.0/24."`
+	Permissions      Optional[[]string]       `json:"permissions,omitzero" doc:"Null is the owner's rights."`
 	NotBefore        Optional[Time]           `json:"not_before,omitzero"`
-	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650" doc:"The server's default when missing; null is never."`
+	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650" doc:"Null is never."`
 	Tags             Optional[[]string]       `json:"tags,omitzero"`
 	Metadata         Optional[map[string]any] `json:"metadata,omitzero"`
 }
@@ -101,7 +103,7 @@ type TokenOwner struct {
 type TokenChange struct {
 	Name             Optional[string]         `json:"name,omitzero"`
 	Description      Optional[string]         `json:"description,omitzero"`
-	Active           *bool                    `json:"active,omitempty" null:"false" doc:"False disables; true enables and restarts the idle clock."`
+	Active           *bool                    `json:"active,omitempty" null:"false" doc:"True restarts the idle clock."`
 	RateLimit        Optional[int64]          `json:"rate_limit,omitzero" range:"1,10000000"`
 	ExpiresAt        Optional[Time]           `json:"expires_at,omitzero"`
 	AllowedEndpoints Optional[[]string]       `json:"allowed_endpoints,omitzero"`
@@ -133,7 +135,7 @@ const (
 // TokenQuery selects and orders tokens. The zero value of a field does not filter.
 type TokenQuery struct {
 	Limit         int                 `json:"limit,omitzero" range:"1,1000" doc:"At most this many; 1000 when missing."`
-	Cursor        string              `json:"cursor,omitzero" doc:"next_cursor of the page before, with everything else the same."`
+	Cursor        string              `json:"cursor,omitzero" doc:"next_cursor of the page before."`
 	Sort          latchward.TokenSort `json:"sort,omitzero" doc:"created_at when missing."`
 	Order         Order               `json:"order,omitzero" enum:"asc,desc" doc:"asc by name, else desc, when missing."`
 	Status        latchward.Status    `json:"status,omitzero"`

@@ -50,7 +50,7 @@ type UserChange struct {
 // UserQuery selects users. The zero value of a field does not filter.
 type UserQuery struct {
 	Limit          int    `json:"limit,omitzero" range:"1,1000" doc:"At most this many; 1000 when missing."`
-	Cursor         string `json:"cursor,omitzero" doc:"next_cursor of the page before, with everything else the same."`
+	Cursor         string `json:"cursor,omitzero" doc:"next_cursor of the page before."`
 	Text           string `json:"q,omitzero" doc:"Part of the name, e-mail or external id."`
 	IncludeRemoved bool   `json:"include_removed,omitzero"`
 }
@@ -89,7 +89,8 @@ func (h *handler) user(ctx context.Context, in request[none, none]) (UserReply, 
 }
 
 func (h *handler) removeUser(ctx context.Context, in request[none, none]) (Message, error) {
-	return Message{"User removed; all of the user's tokens are revoked"}, h.service.RemoveUser(ctx, latchward.UserID(in.ID))
+	err := h.service.RemoveUser(ctx, latchward.UserID(in.ID))
+	return Message{"User removed; all of the user's tokens are revoked"}, err
 }
 
 func (h *handler) users(ctx context.Context, in request[UserQuery, none]) (UserList, error) {

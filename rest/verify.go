@@ -84,7 +84,7 @@ func (h *handler) verifyBatch(w http.ResponseWriter, r *http.Request) error {
 
 func (h *handler) readVerification(w http.ResponseWriter, r *http.Request, s *scratch) (scanner, error) {
 	if r.URL.RawQuery != "" {
-		return scanner{}, latchward.Errorf(latchward.CodeInvalid, "There are no parameters here; put everything into the body")
+		return scanner{}, latchward.Errorf(latchward.CodeInvalid, "There are no parameters here; use the body")
 	}
 	var err error
 	if s.body, err = readBody(w, r, s.body); err != nil {
@@ -159,7 +159,8 @@ func (h *handler) appendDecision(ctx context.Context, b []byte, q *question) ([]
 		return appendVerdict(b, &v)
 	}
 	text, err := json.Marshal(Verdict{
-		Limits: []LimitStatus{}, Error: latchward.ErrorMessage(err), Code: latchward.ErrorCode(err), Field: latchward.ErrorField(err),
+		Limits: []LimitStatus{},
+		Error:  latchward.ErrorMessage(err), Code: latchward.ErrorCode(err), Field: latchward.ErrorField(err),
 	})
 	return append(b, text...), err
 }

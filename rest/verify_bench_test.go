@@ -50,7 +50,8 @@ func BenchmarkVerifyHTTP(b *testing.B) {
 func load(b *testing.B, handler http.Handler, body []byte, bearer latchward.Secret) {
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	request := []byte("POST /api/latchward/verify HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + bearer.Expose() +
+	request := []byte("POST /api/latchward/verify HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
+		bearer.Expose() +
 		"\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + string(body))
 	const connections = 8
 	var group sync.WaitGroup

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ func TestVerdict(t *testing.T) {
 	body := `{"token":"` + issued.Secret.Expose() + `","method":"GET","path":"/products/%31","address":"192.0.2.1"}`
 	r := w.do(http.MethodPost, verifyPath, caller, body)
 	const token = `"token":{"id":4,"name":"Sensor \"9\" <é>","kind":"personal","metadata":{"hive":9},
-"owner":{"type":"user","id":2,"name":"Max"},"permissions":["orders.read"]},"subject":{"type":"user","id":2,"name":"Max"},`
+"owner":{"type":"user","id":2,"name":"Max"},"permissions":["orders.read"]},
+"subject":{"type":"user","id":2,"name":"Max"},`
 	wantSource(t, r.Body, `{"allowed":true,"reason":"allowed",`+token+`"limits":[{"name":"rate_limit","limit":2,
 "remaining":1,"reset":"2025-01-15T10:31:00.000Z","current":1,"window":60}],"at":"2025-01-15T10:30:00.000Z"}`)
 	w.clock.advance(500*time.Millisecond + 300*time.Microsecond)
@@ -50,7 +52,8 @@ func TestVerdict(t *testing.T) {
 	}
 	e := usage.Recent[0]
 	if e.Status != 429 || e.Reason != latchward.ReasonRateLimited || e.Endpoint != "/products/1" || e.Method != "GET" ||
-		e.Address != netip.MustParseAddr("192.0.2.1") || e.RequestBytes != 0 || e.ResponseBytes != 0 || !e.At.Equal(w.clock.Now()) {
+		e.Address != netip.MustParseAddr("192.0.2.1") || e.RequestBytes != 0 || e.ResponseBytes != 0 ||
+		!e.At.Equal(w.clock.Now()) {
 		t.Errorf("event %+v", e)
 	}
 }
@@ -59,7 +62,8 @@ func TestVerdict(t *testing.T) {
 func TestVerdictReasons(t *testing.T) {
 	w := newPopulated(t)
 	caller := w.tokens[3].Secret.Expose()
-	issued := func(n latchward.NewToken) string { return w.issue(n).Secret.Expose() }
+	text := func(s latchward.Secret) string { return `"` + s.Expose() + `"` }
+	issued := func(n latchward.NewToken) string { return text(w.issue(n).Secret) }
 	revoked := w.issue(latchward.NewToken{})
 	_, err := w.service.RevokeToken(asAdmin(), revoked.Token.ID, "")
 	must(t, err)
@@ -67,27 +71,31 @@ func TestVerdictReasons(t *testing.T) {
 	must(t, w.service.DeleteToken(asAdmin(), deleted.Token.ID))
 	pinned := issued(latchward.NewToken{AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	narrow := issued(latchward.NewToken{AllowedEndpoints: []string{"GET /a"}})
+	const unproven = `,"token":null,"subject":null,"limits":[]}`
+	none := `,"path":null,"method":null,"address":null,"permissions":null,"cost":null,"record":null,"dry_run":null`
 	for body, want := range map[string]string{
-		`{"token":""}`:        `{"allowed":false,"reason":"missing","token":null,"subject":null,"limits":[]}`,
-		`{"token":"garbage"}`: `{"allowed":false,"reason":"malformed","token":null,"subject":null,"limits":[]}`,
-		`{"token":"a.b.c"}`:   `{"allowed":false,"reason":"malformed","token":null,"subject":null,"limits":[]}`,
-		`{"token":"` + deleted.Secret.Expose() + `"}`:                                                                                     `{"allowed":false,"reason":"not_found","token":null,"subject":null,"limits":[]}`,
-		`{"token":"` + revoked.Secret.Expose() + `"}`:                                                                                     `{"allowed":false,"reason":"revoked","token":{"id":4}}`,
-		`{"token":"` + issued(latchward.NewToken{ExpiresAt: start.Add(-time.Hour)}) + `"}`:                                                `{"allowed":false,"reason":"expired"}`,
-		`{"token":"` + issued(latchward.NewToken{NotBefore: start.Add(time.Hour)}) + `"}`:                                                 `{"allowed":false,"reason":"not_yet_valid"}`,
-		`{"token":"` + pinned + `"}`:                                                                                                      `{"allowed":false,"reason":"address_not_allowed"}`, // not told fails
-		`{"token":"` + pinned + `","address":"10.255.0.1"}`:                                                                               `{"allowed":true,"reason":"allowed"}`,
-		`{"token":"` + pinned + `","address":"::ffff:10.0.0.1"}`:                                                                          `{"allowed":true,"reason":"allowed"}`,
-		`{"token":"` + narrow + `"}`:                                                                                                      `{"allowed":false,"reason":"endpoint_not_allowed"}`,
-		`{"token":"` + narrow + `","path":"/a"}`:                                                                                          `{"allowed":false,"reason":"endpoint_not_allowed"}`,
-		`{"token":"` + narrow + `","path":"/a","method":"GET"}`:                                                                           `{"allowed":true,"reason":"allowed"}`,
-		`{"token":"` + narrow + `","path":"/b/../a","method":"GET"}`:                                                                      `{"allowed":false,"reason":"bad_request"}`,
-		`{"token":"` + narrow + `","path":"/a","method":"get"}`:                                                                           `{"allowed":false,"reason":"bad_request"}`,
-		`{"token":"` + narrow + `","path":"/a","method":"GET","permissions":["x.y","tokens.verify"]}`:                                     `{"allowed":false,"reason":"insufficient_permissions"}`,
-		`{"token":"` + narrow + `","path":"/a","method":"GET","permissions":["x.y"]}`:                                                     `{"allowed":true,"reason":"allowed"}`,
-		`{"token":"` + narrow + `","path":null,"method":null,"address":null,"permissions":null,"cost":null,"record":null,"dry_run":null}`: `{"allowed":false,"reason":"endpoint_not_allowed"}`,
+		`""`:                 `missing"` + unproven,
+		`"garbage"`:          `malformed"` + unproven,
+		`"a.b.c"`:            `malformed"` + unproven,
+		text(deleted.Secret): `not_found"` + unproven,
+		text(revoked.Secret): `revoked","token":{"id":4}}`,
+		issued(latchward.NewToken{ExpiresAt: start.Add(-time.Hour)}): `expired"}`,
+		issued(latchward.NewToken{NotBefore: start.Add(time.Hour)}):  `not_yet_valid"}`,
+		pinned:                                      `address_not_allowed"}`, // what is not told fails
+		pinned + `,"address":"10.255.0.1"`:          `allowed"}`,
+		pinned + `,"address":"::ffff:10.0.0.1"`:     `allowed"}`,
+		pinned + `,"address":"11.0.0.1"`:            `address_not_allowed"}`,
+		narrow:                                      `endpoint_not_allowed"}`,
+		narrow + none:                               `endpoint_not_allowed"}`,
+		narrow + `,"path":"/a"`:                     `endpoint_not_allowed"}`,
+		narrow + `,"path":"/a","method":"POST"`:     `endpoint_not_allowed"}`,
+		narrow + `,"path":"/a","method":"GET"`:      `allowed"}`,
+		narrow + `,"path":"/b/../a","method":"GET"`: `bad_request"}`,
+		narrow + `,"path":"/a","method":"get"`:      `bad_request"}`,
+		narrow + `,"path":"/a","method":"GET","permissions":["x.y"]`:                 `allowed"}`,
+		narrow + `,"path":"/a","method":"GET","permissions":["x.y","tokens.verify"]`: `insufficient_permissions"}`,
 	} {
-		r := w.do(http.MethodPost, verifyPath, caller, body)
+		r := w.do(http.MethodPost, verifyPath, caller, `{"token":`+body+`}`)
 		if r.Code != http.StatusOK {
 			t.Errorf("%s: status %d", body, r.Code)
 			continue
@@ -95,7 +103,8 @@ func TestVerdictReasons(t *testing.T) {
 		if strings.Contains(r.Body.String(), "lw_") {
 			t.Errorf("%s: the token is repeated", body)
 		}
-		wantSource(t, r.Body, want)
+		allowed := strconv.FormatBool(strings.HasPrefix(want, "allowed"))
+		wantSource(t, r.Body, `{"allowed":`+allowed+`,"reason":"`+want)
 	}
 }
 
@@ -108,20 +117,24 @@ func TestVerifyInvalid(t *testing.T) {
 		`"cost":9223372036854775808`: "cost", `"cost":1e0`: "cost", `"cost":101`: "cost", `"cost":[1]`: "cost",
 		`"address":"192.0.2.01"`: "address", `"address":"0xcb.0.113.5"`: "address", `"address":"fe80::1%eth0"`: "address",
 		`"address":"192.0.2.1:80"`: "address", `"address":1`: "address", `"path":7`: "path", `"method":{}`: "method",
-		`"permissions":"a.b"`: "permissions", `"permissions":[1]`: "permissions[0]", `"permissions":["a.b",null]`: "permissions[1]",
-		`"record":"no"`: "record", `"record":0`: "record", `"dry_run":1`: "dry_run", `"token":"x"`: "token", `"secret":"x"`: "secret",
+		`"permissions":"a.b"`: "permissions", `"permissions":[1]`: "permissions[0]",
+		`"permissions":["a.b",null]`: "permissions[1]",
+		`"record":"no"`:              "record", `"record":0`: "record", `"dry_run":1`: "dry_run", `"token":"x"`: "token",
+		`"secret":"x"`:                  "secret",
 		`"method":"GET","method":"PUT"`: "method",
 	} {
 		body := `{"token":"` + secret.Expose() + `",` + member + `}`
 		r := w.do(http.MethodPost, verifyPath, caller, body)
-		if p := problem(t, r); p.Status != http.StatusBadRequest || p.Field != field || strings.Contains(r.Body.String(), "lw_") {
+		if p := problem(t, r); p.Status != http.StatusBadRequest || p.Field != field || strings.Contains(r.Body.String(),
+			"lw_") {
 			t.Errorf("%s: %s", member, r.Body)
 		}
 		if strings.Contains(member, "101") {
 			continue // only judging tells, and in a batch that is one verdict
 		}
 		r = w.do(http.MethodPost, verifyPath+"/batch", caller, `{"requests":[{"token":"`+secret.Expose()+`"},`+body+`]}`)
-		if p := problem(t, r); p.Status != http.StatusBadRequest || p.Field != "requests[1]."+field || strings.Contains(r.Body.String(), "lw_") {
+		if p := problem(t, r); p.Status != http.StatusBadRequest || p.Field != "requests[1]."+field ||
+			strings.Contains(r.Body.String(), "lw_") {
 			t.Errorf("%s in a batch: %s", member, r.Body)
 		}
 	}
@@ -134,7 +147,8 @@ func TestVerifyInvalid(t *testing.T) {
 		t.Errorf("refused requests cost %d", 100-v.Limit.Remaining)
 	}
 	body := `{"token":"` + secret.Expose() + `","cost":60}`
-	for _, want := range []string{`{"allowed":true,"limits":[{"remaining":40}]}`, `{"allowed":false,"limits":[{"remaining":40}]}`} {
+	for _, want := range []string{`{"allowed":true,"limits":[{"remaining":40}]}`,
+		`{"allowed":false,"limits":[{"remaining":40}]}`} {
 		wantSource(t, w.do(http.MethodPost, verifyPath, caller, body).Body, want)
 	}
 }
@@ -154,10 +168,12 @@ func TestVerifyBatch(t *testing.T) {
 		t.Errorf("%d events", len(usage.Recent))
 	}
 	many := strings.Repeat(`{"token":"x"},`, rest.MaxBatch-1) + `{"token":"x"}`
-	if list := decode[rest.VerdictList](t, w.do(http.MethodPost, verifyPath+"/batch", caller, `{"requests":[`+many+`]}`), 200); len(list.Verdicts) != rest.MaxBatch {
+	if list := decode[rest.VerdictList](t, w.do(http.MethodPost, verifyPath+"/batch", caller, `{"requests":[`+many+`]}`),
+		200); len(list.Verdicts) != rest.MaxBatch {
 		t.Errorf("%d verdicts", len(list.Verdicts))
 	}
-	if p := problem(t, w.do(http.MethodPost, verifyPath+"/batch", caller, `{"requests":[{"token":"x"},`+many+`]}`)); p.Field != "requests" {
+	if p := problem(t, w.do(http.MethodPost, verifyPath+"/batch", caller,
+		`{"requests":[{"token":"x"},`+many+`]}`)); p.Field != "requests" {
 		t.Errorf("one too many: %+v", p)
 	}
 }
@@ -168,7 +184,8 @@ func TestCallers(t *testing.T) {
 	w := newWorld(t, nil)
 	caller := w.issue(latchward.NewToken{
 		Kind: latchward.KindService, RateLimit: 3, Permissions: []string{latchward.PermissionVerify},
-		AllowedEndpoints: []string{"POST /latchward/verify*"}, AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
+		AllowedEndpoints: []string{"POST /latchward/verify*"},
+		AllowedNetworks:  []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
 	})
 	bearer := caller.Secret.Expose()
 	for _, status := range []int{200, 200, 200, 429} {
@@ -180,7 +197,8 @@ func TestCallers(t *testing.T) {
 			t.Errorf("%s", r.Body)
 		}
 	}
-	if p := problem(t, w.do(http.MethodPost, "/api/latchward/usage", bearer, `{}`)); p.Status != 403 || p.Code != "endpoint_not_allowed" {
+	if p := problem(t, w.do(http.MethodPost, "/api/latchward/usage", bearer, `{}`)); p.Status != 403 ||
+		p.Code != "endpoint_not_allowed" {
 		t.Errorf("%+v", p)
 	}
 	list := decode[rest.TokenList](t, w.do(http.MethodGet, "/api/api-tokens", adminJWT, ""), 200)
@@ -200,7 +218,8 @@ func TestVerifyDryRun(t *testing.T) {
 	w := newPopulated(t)
 	body := `{"token":"` + w.tokens[1].Secret.Expose() + `","dry_run":true}`
 	for range 3 {
-		wantSource(t, w.do(http.MethodPost, verifyPath, w.tokens[3].Secret.Expose(), body).Body, `{"allowed":true,"limits":[{"remaining":100}]}`)
+		wantSource(t, w.do(http.MethodPost, verifyPath, w.tokens[3].Secret.Expose(), body).Body,
+			`{"allowed":true,"limits":[{"remaining":100}]}`)
 	}
 	usage, err := w.service.TokenUsage(asAdmin(), 1, 1)
 	must(t, err)
@@ -224,11 +243,14 @@ func TestLocalVerifier(t *testing.T) {
 // The hand-made encoding says what the wire type says, for every verdict there can be.
 func TestVerdictEncoding(t *testing.T) {
 	at := time.Date(2025, 1, 15, 10, 30, 0, 123456789, time.FixedZone("", 3600))
-	tokens := []*latchward.Token{nil, {ID: 1, Name: "a", Kind: latchward.KindService, Permissions: []string{}, Owner: latchward.Owner{Type: latchward.OwnerUser, ID: 1}}, {
-		ID: math.MaxInt64, Name: "\u2028 </script>\x01\"\\", Kind: latchward.KindPersonal, Metadata: map[string]any{"ü": []any{1.5, nil}},
-		Owner: latchward.Owner{Type: latchward.OwnerUser, ID: 3, Name: "ö"}, Permissions: []string{"a.b", "c.d"},
+	tokens := []*latchward.Token{nil, {ID: 1, Name: "a", Kind: latchward.KindService, Permissions: []string{},
+		Owner: latchward.Owner{Type: latchward.OwnerUser, ID: 1}}, {
+		ID: math.MaxInt64, Name: "\u2028 </script>\x01\"\\", Kind: latchward.KindPersonal,
+		Metadata: map[string]any{"ü": []any{1.5, nil}},
+		Owner:    latchward.Owner{Type: latchward.OwnerUser, ID: 3, Name: "ö"}, Permissions: []string{"a.b", "c.d"},
 	}}
-	limits := []latchward.LimitStatus{{}, {Name: "rate_limit", Limit: 5, Window: time.Hour, Remaining: 0, Current: 6, Reset: at.Add(1001 * time.Millisecond)}}
+	limits := []latchward.LimitStatus{{}, {Name: "rate_limit", Limit: 5, Window: time.Hour, Remaining: 0, Current: 6,
+		Reset: at.Add(1001 * time.Millisecond)}}
 	subjects := []latchward.Subject{{}, {Type: latchward.SubjectUser, ID: 4, Name: "n\n"}}
 	for _, reason := range latchward.Reasons() {
 		for i := range 3 * 2 * 2 {
@@ -242,12 +264,14 @@ func TestVerdictEncoding(t *testing.T) {
 				t.Fatalf("by hand: %s\nby type: %s", compact, again)
 			}
 			back := rest.VerdictOf(&wire)
-			if back.Reason != v.Reason || back.RetryAfter() != v.RetryAfter() || back.Subject != v.Subject || (back.Token == nil) != (v.Token == nil) {
+			if back.Reason != v.Reason || back.RetryAfter() != v.RetryAfter() || back.Subject != v.Subject ||
+				(back.Token == nil) != (v.Token == nil) {
 				t.Errorf("%+v came back as %+v", v, back)
 			}
 		}
 	}
-	for _, at := range []time.Time{at, {}, start, time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC), time.Date(987, 6, 5, 4, 3, 2, 1e6, time.UTC)} {
+	for _, at := range []time.Time{at, {}, start, time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
+		time.Date(987, 6, 5, 4, 3, 2, 1e6, time.UTC)} {
 		if got, want := string(rest.AppendTime(nil, at)), `"`+httpauth.FormatTime(at)+`"`; got != want {
 			t.Errorf("time %s, want %s", got, want)
 		}
@@ -259,7 +283,8 @@ func TestRetryAfterSurvives(t *testing.T) {
 	for i := range 5000 {
 		at := start.Add(time.Duration(i*7919) * time.Microsecond)
 		v := latchward.Verdict{Reason: latchward.ReasonRateLimited, At: at, Limit: latchward.LimitStatus{
-			Name: "rate_limit", Limit: 1, Window: time.Minute, Reset: at.Add(time.Duration(i%3)*time.Second + time.Duration(i*101)*time.Microsecond),
+			Name: "rate_limit", Limit: 1, Window: time.Minute, Reset: at.Add(time.Duration(i%3)*time.Second +
+				time.Duration(i*101)*time.Microsecond),
 		}}
 		text, err := rest.AppendVerdict(&v)
 		must(t, err)
@@ -274,15 +299,18 @@ func TestRetryAfterSurvives(t *testing.T) {
 // The decision table holds for the verify API and its client, as it does for the service.
 func TestVerifyTable(t *testing.T) {
 	newStore := func(*testing.T) latchward.Store { return memory.New() }
-	latchtest.RunVerifyTable(t, "../testdata/verify", newStore, func(t *testing.T, s *latchward.Service, now func() time.Time) latchtest.Surface {
+	latchtest.RunVerifyTable(t, "../testdata/verify", newStore, func(t *testing.T, s *latchward.Service,
+		now func() time.Time) latchtest.Surface {
 		return latchtest.Surface{Verify: remote(t, s, now)}
 	})
 }
 
 // remote returns a Verify that asks through the client, as a local administrator.
-func remote(t *testing.T, s *latchward.Service, now func() time.Time) func(context.Context, latchward.VerifyRequest) (latchward.Reason, int64, error) {
+func remote(t *testing.T, s *latchward.Service, now func() time.Time) func(context.Context,
+	latchward.VerifyRequest) (latchward.Reason, int64, error) {
 	handler := rest.Handler(rest.Options{Service: s, Now: now})
-	client, err := rest.NewClient("http://local", rest.ClientOptions{HTTPClient: &http.Client{Transport: inMemory{handler}}, Now: now})
+	client, err := rest.NewClient("http://local",
+		rest.ClientOptions{HTTPClient: &http.Client{Transport: inMemory{handler}}, Now: now})
 	must(t, err)
 	return func(ctx context.Context, r latchward.VerifyRequest) (latchward.Reason, int64, error) {
 		v, err := client.Verify(ctx, r)
@@ -293,12 +321,16 @@ func remote(t *testing.T, s *latchward.Service, now func() time.Time) func(conte
 	}
 }
 
-// FuzzQuestion compares the two decoders of a VerifyRequest: they must accept the same texts and read the same from them.
+// FuzzQuestion compares the two decoders of a VerifyRequest: they must accept the same texts and read the same.
 func FuzzQuestion(f *testing.F) {
 	for _, seed := range []string{
-		`{"token":"x"}`, `{"token":"\u006c\"w","method":"GET","path":"/a","address":"::1","permissions":["a.b"],"cost":3,"record":false,"dry_run":true}`,
-		`{"token":"x","cost":0}`, `{"token":"x","cost":1.0}`, `{"token":"x","path":null}`, `{"token":"\ud83d\udc1d"}`, `{"token":"\ud83d"}`, ` {"token" : "" } `,
-		`{"token":"x","token":"y"}`, `{"Token":"x"}`, `[]`, `{"token":"x"}{}`, `{"token":"x","permissions":[]}`, `{"token":"x","record":nul}`,
+		`{"token":"x"}`,
+		`{"token":"\u006c\"w","method":"GET","path":"/a","address":"::1","permissions":["a.b"],
+"cost":3,"record":false,"dry_run":true}`,
+		`{"token":"x","cost":0}`, `{"token":"x","cost":1.0}`, `{"token":"x","path":null}`, `{"token":"\ud83d\udc1d"}`,
+		`{"token":"\ud83d"}`, ` {"token" : "" } `,
+		`{"token":"x","token":"y"}`, `{"Token":"x"}`, `[]`, `{"token":"x"}{}`, `{"token":"x","permissions":[]}`,
+		`{"token":"x","record":nul}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -321,8 +353,10 @@ func FuzzQuestion(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if fast.Secret.Expose() != wire.Token.Expose() || fast.Method != wire.Method || fast.Path != wire.Path || fast.Cost != wire.Cost ||
-			!reflect.DeepEqual(fast.Permissions, wire.Permissions) || fast.DryRun != wire.DryRun || record != (wire.Record == nil || *wire.Record) {
+		if fast.Secret.Expose() != wire.Token.Expose() || fast.Method != wire.Method || fast.Path != wire.Path ||
+			fast.Cost != wire.Cost ||
+			!reflect.DeepEqual(fast.Permissions, wire.Permissions) || fast.DryRun != wire.DryRun ||
+			record != (wire.Record == nil || *wire.Record) {
 			t.Fatalf("by hand: %+v %v, by type: %+v", fast, record, wire)
 		}
 	})
@@ -330,7 +364,8 @@ func FuzzQuestion(f *testing.F) {
 
 // FuzzTokenBody checks that whatever is accepted as a new token is JSON, and that nothing panics.
 func FuzzTokenBody(f *testing.F) {
-	for _, seed := range []string{sourceBody, `{"metadata":{"a":[{}]},"owner":{"id":1},"idle_timeout_days":null}`, `{"expires_at":"2026-12-31T00:00:00Z"}`} {
+	for _, seed := range []string{sourceBody, `{"metadata":{"a":[{}]},"owner":{"id":1},"idle_timeout_days":null}`,
+		`{"expires_at":"2026-12-31T00:00:00Z"}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
