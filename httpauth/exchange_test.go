@@ -78,7 +78,10 @@ func TestEveryEndIsRecorded(t *testing.T) {
 			_, _ = io.Copy(w, strings.NewReader(strings.Repeat("x", 100_000)))
 		}, 200, 100_000},
 		{"panic", func(http.ResponseWriter, *http.Request) { panic("secret") }, 500, 0},
-		{"panic behind an answer", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x"); panic("secret") }, 500, 1},
+		{"panic behind an answer", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "x")
+			panic("secret")
+		}, 500, 1},
 		{"aborted", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 500, 0},
 		{"aborted behind an answer", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, "x")

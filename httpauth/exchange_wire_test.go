@@ -41,7 +41,8 @@ func TestTrailersAreStripped(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			header := "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer abc\r\nTransfer-Encoding: chunked\r\n"
+			header := "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer abc\r\n" +
+				"Transfer-Encoding: chunked\r\n"
 			if announced != "" {
 				header += "Trailer: " + announced + "\r\n"
 			}
@@ -71,7 +72,8 @@ func TestRefusedUploadIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	head := "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer abc\r\nContent-Length: 52428800\r\nExpect: 100-continue\r\n\r\n"
+	head := "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer abc\r\n" +
+		"Content-Length: 52428800\r\nExpect: 100-continue\r\n\r\n"
 	if _, err := io.WriteString(conn, head); err != nil {
 		t.Fatal(err)
 	}

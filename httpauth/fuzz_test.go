@@ -46,7 +46,8 @@ func FuzzCredential(f *testing.F) {
 // before the proxy's own addition changes nothing.
 func FuzzClientAddress(f *testing.F) {
 	for _, seed := range []string{
-		"203.0.113.5", "garbage", "10.0.0.1", "", ",", `for="`, "for=1.2.3.4", `for=1.2.3.4;x="`, "::1%eth0", "[::1]:80", `for="\`,
+		"203.0.113.5", "garbage", "10.0.0.1", "", ",", `for="`, "for=1.2.3.4", `for=1.2.3.4;x="`, "::1%eth0", "[::1]:80",
+		`for="\`,
 	} {
 		f.Add(seed)
 	}

@@ -285,7 +285,8 @@ func TestJudgePerson(t *testing.T) {
 		{"nobody is asked", nil, nil, malformed, 0, ""},
 		{"known", &persons{jwt: "a.b.c", principal: ada}, nil, latchward.ReasonAllowed, 3, ""},
 		{"unknown", &persons{jwt: "x.y.z"}, nil, malformed, 0, ""},
-		{"rights", &persons{jwt: "a.b.c", principal: ada}, []string{"orders.read"}, latchward.ReasonInsufficientPermissions, 3, ""},
+		{"rights", &persons{jwt: "a.b.c", principal: ada}, []string{"orders.read"},
+			latchward.ReasonInsufficientPermissions, 3, ""},
 		{"rights of an administrator", &persons{jwt: "a.b.c", principal: root}, []string{"orders.read"},
 			latchward.ReasonAllowed, 1, ""},
 		{"unavailable", &persons{err: unavailable}, nil, "", 0, latchward.CodeUnavailable},
@@ -299,7 +300,8 @@ func TestJudgePerson(t *testing.T) {
 		r := wire(http.MethodGet, "/products")
 		r.Header.Set("Authorization", "Bearer a.b.c")
 		v, path, err := judge.Judge(r)
-		if v.Reason != test.reason || latchward.ErrorCode(err) != test.code || v.Subject.ID != test.subject || path != "/products" {
+		if v.Reason != test.reason || latchward.ErrorCode(err) != test.code || v.Subject.ID != test.subject ||
+			path != "/products" {
 			t.Errorf("%s: %v of %v at %q, %v", test.name, v.Reason, v.Subject, path, err)
 		}
 		if v.Token != nil || len(asked.asked) != 0 || err == nil && !v.At.Equal(epoch) {

@@ -93,9 +93,13 @@ func TestSetLimitHeadersReplacesOthers(t *testing.T) {
 // bar 43, 44: whatever a verdict says, the fields parse and their numbers are in range
 func TestLimitHeadersParse(t *testing.T) {
 	isReset := regexp.MustCompile(`^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
-	durations := []time.Duration{-time.Hour, 0, 1, time.Millisecond, time.Second, 59999999999, time.Minute, 366 * 24 * time.Hour}
+	durations := []time.Duration{
+		-time.Hour, 0, 1, time.Millisecond, time.Second, 59999999999, time.Minute, 366 * 24 * time.Hour,
+	}
 	counts := []int64{math.MinInt64, -1, 0, 1, 100, 999_999_999_999_999, math.MaxInt64}
-	for _, name := range []string{"rate_limit", "per day", `a"b\c`, "naïve\x00\n", " "} {
+	for name, sent := range map[string]string{
+		"rate_limit": "rate_limit", "per day": "per day", `a"b\c`: `a"b\c`, " ~": " ~", "na\u00efve\x00\x7f\n": "nave",
+	} {
 		for _, reason := range []latchward.Reason{latchward.ReasonAllowed, latchward.ReasonRateLimited} {
 			for _, wait := range durations {
 				for _, count := range counts {
@@ -104,7 +108,9 @@ func TestLimitHeadersParse(t *testing.T) {
 					}}
 					h := http.Header{}
 					httpauth.SetLimitHeaders(h, v)
-					checkLimitHeaders(t, h, v)
+					if got := checkLimitHeaders(t, h, v); got != sent {
+						t.Fatalf("name %q is sent as %q", name, got)
+					}
 					if !isReset.MatchString(h.Get("X-RateLimit-Reset")) {
 						t.Fatalf("X-RateLimit-Reset is %q", h.Get("X-RateLimit-Reset"))
 					}
@@ -114,7 +120,8 @@ func TestLimitHeadersParse(t *testing.T) {
 	}
 }
 
-func checkLimitHeaders(t *testing.T, h http.Header, v *latchward.Verdict) {
+// checkLimitHeaders checks that the headers say what v does, and returns the name they give the limit.
+func checkLimitHeaders(t *testing.T, h http.Header, v *latchward.Verdict) string {
 	t.Helper()
 	name, limit := field(t, h, "RateLimit")
 	policyName, policy := field(t, h, "RateLimit-Policy")
@@ -135,6 +142,7 @@ func checkLimitHeaders(t *testing.T, h http.Header, v *latchward.Verdict) {
 	if retry := v.RetryAfter(); retry > 0 && limit["t"] != int64(retry/time.Second) {
 		t.Fatalf("t is %d, Retry-After %v", limit["t"], retry)
 	}
+	return name
 }
 
 // S2-03

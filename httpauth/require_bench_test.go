@@ -36,7 +36,9 @@ func BenchmarkRequire(b *testing.B) {
 
 // BenchmarkRequireOverHTTP compares the same over a kept-alive connection.
 func BenchmarkRequireOverHTTP(b *testing.B) {
-	s, secret := service(b, latchward.NewToken{RateLimit: latchward.MaxRateLimit, AllowedEndpoints: []string{"/products*"}})
+	s, secret := service(b, latchward.NewToken{
+		RateLimit: latchward.MaxRateLimit, AllowedEndpoints: []string{"/products*"},
+	})
 	bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	required := httpauth.Require(s, httpauth.Options{Base: "/api", Recorder: discard{}})(bare)
 	for name, h := range map[string]http.Handler{"bare": bare, "required": required} {

@@ -58,7 +58,9 @@ func ticking() func() time.Time {
 	}
 }
 
-func serve(t *testing.T, v latchward.Verifier, o httpauth.Options, handler http.HandlerFunc, r *http.Request) *httptest.ResponseRecorder {
+func serve(
+	t *testing.T, v latchward.Verifier, o httpauth.Options, handler http.HandlerFunc, r *http.Request,
+) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	httpauth.Require(v, o)(handler).ServeHTTP(w, r)
@@ -105,7 +107,8 @@ func TestRequireServesPerson(t *testing.T) {
 	r := wire(http.MethodGet, "/products")
 	r.Header.Set("Authorization", "Bearer a.b.c")
 	people := &persons{jwt: "a.b.c", principal: latchward.Principal{Type: latchward.PrincipalUser, ID: 3, Name: "Ada"}}
-	w := serve(t, &verifier{}, httpauth.Options{Persons: people, Recorder: usage}, func(w http.ResponseWriter, r *http.Request) {
+	o := httpauth.Options{Persons: people, Recorder: usage}
+	w := serve(t, &verifier{}, o, func(w http.ResponseWriter, r *http.Request) {
 		v, ok := latchward.VerdictFrom(r.Context())
 		if !ok || v.Token != nil || v.Subject != (latchward.Subject{Type: "user", ID: 3, Name: "Ada"}) {
 			t.Errorf("verdict in the context: %+v, %v", v, ok)
@@ -298,7 +301,8 @@ func TestRequireWithoutRecorder(t *testing.T) {
 	full := newRecorder()
 	full.full = true
 	for _, o := range []httpauth.Options{{}, {Recorder: full}} {
-		w := serve(t, &verifier{verdict: *allowed()}, o, func(http.ResponseWriter, *http.Request) {}, wire(http.MethodGet, "/"))
+		idle := func(http.ResponseWriter, *http.Request) {}
+		w := serve(t, &verifier{verdict: *allowed()}, o, idle, wire(http.MethodGet, "/"))
 		if w.Code != 200 {
 			t.Errorf("status %d", w.Code)
 		}
