@@ -46,7 +46,7 @@ func (s *Store) AuditEntries(ctx context.Context, f latchward.AuditFilter) ([]*l
 
 func auditQuery(f *latchward.AuditFilter) (string, []any) {
 	c := &conditions{}
-	c.text.WriteString("1")
+	c.begin("1")
 	if f.Action != "" {
 		c.add("action = ?", f.Action)
 	}

@@ -18,16 +18,21 @@ func (s *Store) Tokens(ctx context.Context, f latchward.TokenFilter) ([]*latchwa
 // CountTokens implements [latchward.Store].
 func (s *Store) CountTokens(ctx context.Context, f latchward.TokenFilter) (int64, error) {
 	c := tokenConditions(&f)
-	text := `SELECT count(*) FROM api_tokens t WHERE t.deleted_at IS NULL` + c.text.String()
+	text := `SELECT count(*) FROM api_tokens t WHERE ` + c.text.String()
 	count, err := one(ctx, unprepared{s.readers}, scalar[int64], text, c.args...)
 	return count, s.translate(err)
 }
 
-// conditions are joined by AND, behind one that comes before them. Texts are constants; whatever comes from outside
-// is an argument.
+// conditions are joined by AND. Texts are constants; whatever comes from outside is an argument.
 type conditions struct {
 	text strings.Builder
 	args []any
+}
+
+// begin sets the first condition; args may begin with those of what stands before the conditions.
+func (c *conditions) begin(condition string, args ...any) {
+	c.text.WriteString(condition)
+	c.args = args
 }
 
 func (c *conditions) add(condition string, args ...any) {
@@ -46,8 +51,7 @@ func tokensQuery(f *latchward.TokenFilter) (string, []any) {
 		c.add(key+" "+beyond+"= ? AND ("+key+", t.id) "+beyond+" (?, ?)", cursorValue(f), cursorValue(f), f.After.ID)
 	}
 	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
-		WHERE t.deleted_at IS NULL` + c.text.String() +
-		` ORDER BY ` + key + direction + `, t.id` + direction + ` LIMIT ?`
+		WHERE ` + c.text.String() + ` ORDER BY ` + key + direction + `, t.id` + direction + ` LIMIT ?`
 	return text, append(c.args, limitOf(f.Limit))
 }
 
@@ -84,6 +88,7 @@ func limitOf(limit int) int {
 
 func tokenConditions(f *latchward.TokenFilter) *conditions {
 	c := &conditions{}
+	c.begin("t.deleted_at IS NULL")
 	if f.Owner != nil {
 		c.add("t.user_id = ?", ownerID(*f.Owner))
 	}

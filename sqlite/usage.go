@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -55,7 +54,7 @@ func moveOffset(w *work, b *latchward.UsageBatch) error {
 	return err
 }
 
-// cellKey is a row of usage_hourly.
+// cellKey is what a row of usage_hourly counts.
 type cellKey struct {
 	hour, token      int64
 	credential       latchward.CredentialType
@@ -63,27 +62,16 @@ type cellKey struct {
 	class            int
 }
 
-func compareCells(a, b cellKey) int {
-	return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.token, b.token), cmp.Compare(a.credential, b.credential),
-		cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(a.method, b.method), cmp.Compare(a.class, b.class))
-}
-
-type tokenHour struct{ token, hour int64 }
-
-func compareTokenHours(a, b tokenHour) int {
-	return cmp.Or(cmp.Compare(a.token, b.token), cmp.Compare(a.hour, b.hour))
-}
-
-// addition is a batch, summed up, so that each row is written once however many events fall into it. Rows are written
-// in the order of their keys: neighbours are in the same page.
+// addition is a batch, summed up, so that each row is written once however many events fall into it.
 type addition struct {
 	raw       []*latchward.UsageEvent // of tokens that exist, and of JWTs
-	cells     map[cellKey]*latchward.UsageCell
-	hours     map[tokenHour]int64
+	cells     cells
 	totals    map[int64]*latchward.UsageCell
 	endpoints map[string]int64 // the last hour of each
 	lastUsed  map[int64]int64  // of tokens that exist
 }
+
+type cells map[cellKey]*latchward.UsageCell
 
 func (s *Store) newAddition(w *work, b *latchward.UsageBatch) (*addition, error) {
 	fresh, err := s.freshRequests(w, b.Events)
@@ -95,7 +83,7 @@ func (s *Store) newAddition(w *work, b *latchward.UsageBatch) (*addition, error)
 		return nil, err
 	}
 	a := &addition{
-		cells: map[cellKey]*latchward.UsageCell{}, hours: map[tokenHour]int64{}, totals: map[int64]*latchward.UsageCell{},
+		cells: cells{}, totals: map[int64]*latchward.UsageCell{},
 		endpoints: map[string]int64{}, lastUsed: map[int64]int64{},
 	}
 	for i := range b.Events {
@@ -168,12 +156,9 @@ func (a *addition) add(e *latchward.UsageEvent, name string, tokenExists bool) {
 	if e.Status >= 400 {
 		cell.Failed = 1
 	}
-	sum(a.cells, cellKey{hour, token, e.Credential, name, e.Method, e.Status / 100}, cell)
+	sum(a.cells, cellKey{hour, token, e.Credential, name, e.Method, e.Status / 100}, &cell)
+	sum(a.totals, token, &cell)
 	a.endpoints[name] = max(a.endpoints[name], hour)
-	if token != 0 {
-		sum(a.totals, token, cell)
-		a.hours[tokenHour{token, hour}]++
-	}
 	if token == 0 || tokenExists {
 		a.raw = append(a.raw, e)
 	}
@@ -182,9 +167,11 @@ func (a *addition) add(e *latchward.UsageEvent, name string, tokenExists bool) {
 	}
 }
 
-func sum[K comparable](sums map[K]*latchward.UsageCell, key K, cell latchward.UsageCell) {
-	if sums[key] == nil {
-		sums[key] = &latchward.UsageCell{}
+func sum[K comparable](sums map[K]*latchward.UsageCell, key K, cell *latchward.UsageCell) {
+	known := sums[key]
+	if known == nil {
+		known = &latchward.UsageCell{}
+		sums[key] = known
 	}
-	sums[key].Add(cell)
+	known.Add(*cell)
 }

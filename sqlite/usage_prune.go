@@ -65,8 +65,11 @@ var pruned = []struct {
 	{`DELETE FROM usage_hourly WHERE (hour, token_id, credential, endpoint, method, class) IN (
 		SELECT hour, token_id, credential, endpoint, method, class FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ?)`,
 		hoursEnd},
-	{`DELETE FROM usage_token_hour WHERE (token_id, hour) IN (
-		SELECT token_id, hour FROM usage_token_hour WHERE hour < ? ORDER BY hour LIMIT ?)`, hoursEnd},
+	{`DELETE FROM usage_hourly_token WHERE (token_id, hour, credential, class) IN (
+		SELECT token_id, hour, credential, class FROM usage_hourly_token WHERE hour < ? ORDER BY hour LIMIT ?)`, hoursEnd},
+	{`DELETE FROM usage_hourly_endpoint WHERE (hour, credential, endpoint, method, class) IN (
+		SELECT hour, credential, endpoint, method, class FROM usage_hourly_endpoint WHERE hour < ? ORDER BY hour LIMIT ?)`,
+		hoursEnd},
 	{`DELETE FROM usage_endpoint WHERE endpoint IN (
 		SELECT endpoint FROM usage_endpoint WHERE hour < ? LIMIT ?)`, hoursEnd},
 	{`DELETE FROM usage_request WHERE request_id IN (

@@ -15,7 +15,7 @@ import (
 const (
 	sumColumns = `sum(c.requests) AS requests, sum(c.failed) AS failed, sum(c.duration) AS duration,
 		sum(c.request_bytes) AS request_bytes, sum(c.response_bytes) AS response_bytes`
-	// usage_hourly begins with the hour, so one token is looked for hour by hour among those that there are.
+	// usage_hourly begins with the hour: a token is looked for hour by hour, among those that there are.
 	hoursOfToken = `(WITH RECURSIVE hours (at) AS (
 			SELECT max(?, (SELECT min(hour) FROM usage_hourly))
 			UNION ALL
@@ -26,8 +26,8 @@ const (
 	eventColumns = `e.token_id, e.endpoint, e.method, e.status_code, e.response_time_ms, e.request_size, e.response_size,
 		e.ip_address, e.user_agent, e.created_at, e.user_id, e.credential, e.reason, e.request_id`
 	tokenCounts = `SELECT i.value,
-			(SELECT sum(requests) FROM usage_token_hour WHERE token_id = i.value AND hour >= ?),
-			(SELECT sum(requests) FROM usage_token_hour WHERE token_id = i.value AND hour >= ?),
+			(SELECT sum(requests) FROM usage_hourly_token WHERE token_id = i.value AND hour >= ?),
+			(SELECT sum(requests) FROM usage_hourly_token WHERE token_id = i.value AND hour >= ?),
 			u.requests
 		FROM json_each(?) i JOIN usage_total u ON u.token_id = i.value`
 )
@@ -71,7 +71,7 @@ var cellColumns = []struct {
 	{"class", latchward.ByClass, "0"},
 }
 
-// cellsQuery sums up usage_hourly and then looks up names, once per group.
+// cellsQuery sums up cells and then looks up names, once per group.
 func cellsQuery(q *latchward.UsageQuery) (string, []any) {
 	var columns, groups []string
 	for _, c := range cellColumns {
@@ -95,24 +95,27 @@ func cellsQuery(q *latchward.UsageQuery) (string, []any) {
 		LEFT JOIN usage_subject s ON s.token_id = g.token_id`, args
 }
 
-// cellsSource returns where the cells that q selects are read from.
+// cellsSource returns where the cells that q selects are read from: the smallest table that tells them apart, by its
+// key.
 func cellsSource(q *latchward.UsageQuery) (source, condition string, args []any) {
-	from, to := int64(math.MinInt64), int64(math.MaxInt64)
-	if !q.From.IsZero() {
-		from = q.From.Add(time.Hour - 1).Truncate(time.Hour).UnixMilli()
-	}
-	if !q.To.IsZero() {
-		to = q.To.UnixMilli()
-	}
+	from, to := hoursOf(q)
 	c := &conditions{}
-	if q.Token != 0 {
+	switch byEndpoint := q.By&latchward.ByEndpoint != 0; {
+	case !byEndpoint && q.Token != 0:
+		source = "usage_hourly_token c"
+		c.begin("c.token_id = ? AND c.hour >= ? AND c.hour < ?", q.Token, from, to)
+	case !byEndpoint:
+		source = "usage_total t CROSS JOIN usage_hourly_token c"
+		c.begin("c.token_id = t.token_id AND c.hour >= ? AND c.hour < ?", from, to)
+	case q.Token != 0:
 		source = hoursOfToken
-		c.text.WriteString("c.hour = h.at AND c.token_id = ? AND c.hour < ?")
-		c.args = append(c.args, from, to, q.Token, to)
-	} else {
+		c.begin("c.hour = h.at AND c.token_id = ? AND c.hour < ?", from, to, q.Token, to)
+	case q.Owner == nil && q.By&latchward.ByToken == 0:
+		source = "usage_hourly_endpoint c"
+		c.begin("c.hour >= ? AND c.hour < ?", from, to)
+	default:
 		source = "usage_hourly c"
-		c.text.WriteString("c.hour >= ? AND c.hour < ?")
-		c.args = append(c.args, from, to)
+		c.begin("c.hour >= ? AND c.hour < ?", from, to)
 	}
 	if q.Credential != "" {
 		c.add("c.credential = ?", string(q.Credential))
@@ -121,6 +124,18 @@ func cellsSource(q *latchward.UsageQuery) (source, condition string, args []any)
 		c.add("c.token_id IN "+tokensOfOwner, ownerID(*q.Owner), ownerID(*q.Owner))
 	}
 	return source, c.text.String(), c.args
+}
+
+// hoursOf returns the hours that q selects: those that start in [from, to).
+func hoursOf(q *latchward.UsageQuery) (from, to int64) {
+	from, to = math.MinInt64, math.MaxInt64
+	if !q.From.IsZero() {
+		from = hourOf(q.From.Add(time.Hour - 1))
+	}
+	if !q.To.IsZero() {
+		to = q.To.UnixMilli()
+	}
+	return from, to
 }
 
 // UsageEvents implements [latchward.UsageStore].

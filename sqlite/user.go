@@ -60,8 +60,7 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (*latchward.User,
 // Users implements [latchward.Store].
 func (s *Store) Users(ctx context.Context, f latchward.UserFilter) ([]*latchward.User, error) {
 	c := &conditions{}
-	c.text.WriteString("id > ?")
-	c.args = append(c.args, f.After)
+	c.begin("id > ?", f.After)
 	if !f.IncludeRemoved {
 		c.add("removed_at IS NULL")
 	}

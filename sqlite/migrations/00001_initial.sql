@@ -126,7 +126,8 @@ CREATE TABLE api_token_usage (
 CREATE INDEX api_token_usage_token ON api_token_usage (token_id, created_at);
 CREATE INDEX api_token_usage_created ON api_token_usage (created_at);
 
--- Sums by hour. The hour comes first so that all that one batch touches lies together.
+-- Sums by hour, three times: by everything, and by what most questions ask for. A question reads the smallest that
+-- can answer it. In this one the hour comes first, so that all that one batch touches lies together.
 CREATE TABLE usage_hourly (
   hour           INTEGER NOT NULL,
   token_id       INTEGER NOT NULL, -- 0 for JWTs; also of tokens that are gone
@@ -142,19 +143,40 @@ CREATE TABLE usage_hourly (
   PRIMARY KEY (hour, token_id, credential, endpoint, method, class)
 ) STRICT, WITHOUT ROWID;
 
--- Requests by token and hour, for the counters of a list of tokens: a token's hours lie together.
-CREATE TABLE usage_token_hour (
-  token_id INTEGER NOT NULL,
-  hour     INTEGER NOT NULL,
-  requests INTEGER NOT NULL,
-  PRIMARY KEY (token_id, hour)
+-- Without endpoints. A token's hours lie together.
+CREATE TABLE usage_hourly_token (
+  token_id       INTEGER NOT NULL,
+  hour           INTEGER NOT NULL,
+  credential     TEXT NOT NULL,
+  class          INTEGER NOT NULL,
+  requests       INTEGER NOT NULL,
+  failed         INTEGER NOT NULL,
+  duration       INTEGER NOT NULL,
+  request_bytes  INTEGER NOT NULL,
+  response_bytes INTEGER NOT NULL,
+  PRIMARY KEY (token_id, hour, credential, class)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX usage_token_hour_hour ON usage_token_hour (hour);
+CREATE INDEX usage_hourly_token_hour ON usage_hourly_token (hour);
 
--- Sums since ever; pruning leaves them alone (S2-34).
+-- Without tokens.
+CREATE TABLE usage_hourly_endpoint (
+  hour           INTEGER NOT NULL,
+  credential     TEXT NOT NULL,
+  endpoint       TEXT NOT NULL,
+  method         TEXT NOT NULL,
+  class          INTEGER NOT NULL,
+  requests       INTEGER NOT NULL,
+  failed         INTEGER NOT NULL,
+  duration       INTEGER NOT NULL,
+  request_bytes  INTEGER NOT NULL,
+  response_bytes INTEGER NOT NULL,
+  PRIMARY KEY (hour, credential, endpoint, method, class)
+) STRICT, WITHOUT ROWID;
+
+-- Sums since ever; pruning leaves them alone (S2-34). Every token_id of the sums by hour is here.
 CREATE TABLE usage_total (
-  token_id       INTEGER PRIMARY KEY,
+  token_id       INTEGER PRIMARY KEY, -- 0 for JWTs
   requests       INTEGER NOT NULL,
   failed         INTEGER NOT NULL,
   duration       INTEGER NOT NULL, -- nanoseconds
@@ -162,7 +184,7 @@ CREATE TABLE usage_total (
   response_bytes INTEGER NOT NULL
 ) STRICT;
 
--- The endpoints that usage_hourly names, each with the last hour that does.
+-- The endpoints that sums by hour name, each with the last hour that does.
 CREATE TABLE usage_endpoint (
   endpoint TEXT PRIMARY KEY,
   hour     INTEGER NOT NULL
