@@ -154,7 +154,7 @@ type LimitState struct {
 	Used      int64   // units counted in the window, those of this call included once it is booked
 	Current   int64   // Used, and on a refusal also the refused cost: limit + 1 for cost 1
 	Remaining int64   // N - Used, never negative
-	Reset     Instant // admitted: when the oldest counted unit leaves; refused: when this cost would pass; never before now
+	Reset     Instant // admitted: when the oldest counted unit leaves, or now; refused: when this cost would pass
 }
 
 // RetryAfter returns the whole seconds from now to Reset, rounded up, at least 1: what a refused caller is told to wait

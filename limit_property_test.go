@@ -30,7 +30,8 @@ func costUpTo(random *rand.Rand, n int64) int64 {
 // ideal step by step: a log in every number, runs within 1/256 of the window and never over.
 func TestLimitModel(t *testing.T) {
 	lengths := []time.Duration{
-		MinLimitWindow, 7919 * time.Microsecond, time.Second, 4 * time.Second, time.Minute, 18 * time.Minute, time.Hour, 39 * time.Hour, 31 * 24 * time.Hour, MaxLimitWindow,
+		MinLimitWindow, 7919 * time.Microsecond, time.Second, 4 * time.Second, time.Minute, 18 * time.Minute, time.Hour,
+		39 * time.Hour, 31 * 24 * time.Hour, MaxLimitWindow,
 	}
 	kinds := []struct {
 		name     string
@@ -177,7 +178,7 @@ func steadyClient(t *testing.T, random *rand.Rand, n, cost int64, length time.Du
 	}
 }
 
-// The numbers a limit of runs may reach neither overflow nor panic: N up to the largest, windows to a year, late clocks.
+// The numbers that runs reach neither overflow nor panic: N up to the largest, windows to a year, late clocks.
 func TestLimitEdges(t *testing.T) {
 	for _, n := range []int64{4097, 1 << 40, MaxLimitN - 1, MaxLimitN} {
 		for _, length := range []time.Duration{MinLimitWindow, 31 * 24 * time.Hour, MaxLimitWindow} {

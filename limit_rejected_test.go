@@ -177,7 +177,8 @@ func TestLimitRejected(t *testing.T) {
 		calls []Instant
 	}{
 		{"fixed window", 10, fixedWindow(10, w), true, seconds(10, 59.9, 60)},
-		{"window from the first call", 10, windowFromFirst(10, w), true, join(seconds(1, 0), seconds(9, 59.9), seconds(10, 60))},
+		{"window from the first call", 10, windowFromFirst(10, w), true,
+			join(seconds(1, 0), seconds(9, 59.9), seconds(10, 60))},
 		{"two weighted windows", 10, weightedWindows(10, w), true, join(seconds(10, 59), seconds(5, 90))},
 		{"cell rate, full burst", 10, cellRate(10, 10, w), true, gcra},
 		{"cell rate, safe burst", 10, cellRate(5, 5, w), false, evenly(10, 0)},
@@ -221,7 +222,7 @@ func TestLimitRejectedUndo(t *testing.T) {
 	w.take(true, 1, owner)
 }
 
-// Were the latest instant moved by admissions only, a refusal could let units go for a call that read the clock earlier.
+// Were the latest instant moved by admissions only, a refusal could let units go for a call with an earlier reading.
 func TestLimitRejectedSeen(t *testing.T) {
 	w := newWindow(rejectedLength)
 	w.book(0, 1, 1, 1)

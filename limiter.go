@@ -79,8 +79,8 @@ func (l *LocalLimiter) Take(
 	return s, r, nil
 }
 
-// Settle implements [Limiter]. A receipt can be settled once while no 262,144 later calls have been admitted in its
-// shard; after that its units stay charged until they leave their windows. Its place in flight becomes free at any time.
+// Settle implements [Limiter]. A receipt can be settled for less until 262,144 later calls have been admitted in its
+// shard; after that its units stay charged until they leave their windows. Its place in flight becomes free whenever.
 func (l *LocalLimiter) Settle(_ context.Context, now Instant, r Receipt, budgets []Budget, actual int64) error {
 	if r.ID == 0 {
 		return nil

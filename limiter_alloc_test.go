@@ -104,7 +104,9 @@ func heapInUse() int64 {
 // What a budget costs at most: 4 to 7 bytes per unit counted up to 4096 units, a bounded size for any larger limit.
 func TestLimiterWindowMemory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, test := range []struct{ n, most int64 }{{100, 900}, {4096, 22 << 10}, {100_000, 14 << 10}, {10_000_000, 14 << 10}} {
+	for _, test := range []struct{ n, most int64 }{
+		{100, 900}, {4096, 22 << 10}, {100_000, 14 << 10}, {10_000_000, 14 << 10},
+	} {
 		const budgets = 20
 		before := heapInUse()
 		l := NewLocalLimiter(LocalLimiterOptions{Shards: 1})

@@ -127,7 +127,8 @@ func TestLimiterInFlightAndLimit(t *testing.T) {
 	w, b := newLimiterWorld(t, LocalLimiterOptions{}), tokenBudget(1, time.Minute)
 	b.MaxInFlight = 1
 	w.take(true, 1, b)
-	for _, budgets := range [][]Budget{{b}, {tokenBudgetOf(0, 5), b}, {{Key: BudgetKey{Kind: BudgetToken}, MaxInFlight: 1}, b}} {
+	capped := Budget{Key: BudgetKey{Kind: BudgetToken}, MaxInFlight: 1}
+	for _, budgets := range [][]Budget{{b}, {tokenBudgetOf(0, 5), b}, {capped, b}} {
 		s, _ := w.take(false, 1, budgets...)
 		w.is("in flight", s.InFlight, false)
 		w.is("reset", s.Reset, w.now.Add(time.Minute))

@@ -155,8 +155,8 @@ func TestLimiterBudgets(t *testing.T) {
 	w.take(false, 1, one[:2]...)
 }
 
-// A refusal is described by the violated limit with the latest Reset; success by the first limit of the first budget, or
-// by the scarcest when that has none.
+// A refusal is described by the violated limit with the latest Reset; success by the first limit of the first budget,
+// or by the scarcest when that has none.
 func TestLimiterDescribes(t *testing.T) {
 	w := newLimiterWorld(t, LocalLimiterOptions{})
 	b := Budget{Key: BudgetKey{Kind: BudgetToken, ID: 1}, Limits: []Limit{

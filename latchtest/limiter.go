@@ -144,7 +144,9 @@ func within(admitted []admission, end latchward.Instant, window time.Duration) (
 }
 
 // limiterWalk makes random calls on one limit, steps apart where windows go wrong, and gives each to see.
-func limiterWalk(t *limiterTrial, n int64, calls int, see func(s latchward.LimitState, a admission, before []admission)) {
+func limiterWalk(
+	t *limiterTrial, n int64, calls int, see func(s latchward.LimitState, a admission, before []admission),
+) {
 	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -61,7 +61,9 @@ func takeDescribed(t *limiterTrial) {
 		t.pass(time.Second)
 	}
 	s := t.refuse(3, token, group)
-	t.state("a refused call", s, latchward.LimitState{Budget: 1, N: 5, Used: 5, Current: 8, Reset: reset.Add(2 * time.Second)})
+	t.state("a refused call", s, latchward.LimitState{
+		Budget: 1, N: 5, Used: 5, Current: 8, Reset: reset.Add(2 * time.Second),
+	})
 	t.pass(time.Minute)
 	t.admit(4, group)
 	s = t.refuse(2, token, group)
