@@ -8,7 +8,7 @@ import (
 
 // LocalLimiterOptions are the options of a [LocalLimiter].
 type LocalLimiterOptions struct {
-	// ExactMax is the largest N whose window is exact; 0 is 4096, the most is 1<<20. Such a window costs 4 to 7 bytes
+	// ExactMax is the largest N whose window is exact; 0 is 4096, the most is 1<<20. Such a window costs 3 to 7 bytes
 	// per unit counted, a larger one at most 13 kB, and counts a unit up to 1/256 of the window too long.
 	ExactMax int64
 	// Shards is the number of parts the budgets are spread over, rounded up to a power of two; 0 is 256, the most 4096.

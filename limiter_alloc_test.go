@@ -101,7 +101,7 @@ func heapInUse() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// What a budget costs at most: 4 to 7 bytes per unit counted up to 4096 units, a bounded size for any larger limit.
+// What a budget costs at most: 3 to 7 bytes per unit counted up to 4096 units, a bounded size for any larger limit.
 func TestLimiterWindowMemory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, test := range []struct{ n, most int64 }{
