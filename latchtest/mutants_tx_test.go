@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"github.com/latchward/latchward"
 )
@@ -200,24 +200,35 @@ func concurrencyMutants() []mutant {
 					}
 				}
 			}},
-		{"Store/SafeForConcurrentUse", "is busy when it is used", func(a *altered) {
-			var mu sync.Mutex
-			a.tx = func(f func(latchward.Tx) error) (latchward.Commit, error) {
-				if !mu.TryLock() {
-					return latchward.Commit{}, latchward.Errorf(latchward.CodeUnavailable, "busy")
-				}
-				defer mu.Unlock()
-				return a.right(f)
+		{"Store/SafeForConcurrentUse", "is busy when it is used", busy},
+	}
+}
+
+// busy refuses a call while another one is made, and takes its time over each, so that another one comes.
+func busy(a *altered) {
+	var calls atomic.Int32
+	refuses := func() error {
+		calls.Add(1)
+		defer calls.Add(-1)
+		for range 10_000 {
+			if calls.Load() > 1 {
+				return latchward.Errorf(latchward.CodeUnavailable, "busy")
 			}
-			a.ownerFacts = func(owner latchward.Owner) (latchward.OwnerFacts, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				for range 100 {
-					runtime.Gosched()
-				}
-				return a.Store.OwnerFacts(background(), owner)
-			}
-		}},
+			runtime.Gosched()
+		}
+		return nil
+	}
+	a.tx = func(f func(latchward.Tx) error) (latchward.Commit, error) {
+		if err := refuses(); err != nil {
+			return latchward.Commit{}, err
+		}
+		return a.right(f)
+	}
+	a.ownerFacts = func(owner latchward.Owner) (latchward.OwnerFacts, error) {
+		if err := refuses(); err != nil {
+			return latchward.OwnerFacts{}, err
+		}
+		return a.Store.OwnerFacts(background(), owner)
 	}
 }
 
@@ -247,7 +258,7 @@ func readThenWrite(a *altered) {
 		if err := f(late); err != nil {
 			return latchward.Commit{}, err
 		}
-		for range 100 {
+		for range 1000 {
 			runtime.Gosched()
 		}
 		return a.right(func(tx latchward.Tx) error {

@@ -221,80 +221,8 @@ func addsOnceAmongMany(t *trial) {
 // safeForAll uses every method at the same time; the race detector looks on.
 func safeForAll(t *trial) {
 	owner := t.user(wholeUser)
-	self := ownerOf(owner)
 	tokens := []*latchward.Token{t.token(owner), t.token(owner), t.token(owner)}
-	uses := []func(token *latchward.Token) error{
-		func(token *latchward.Token) error {
-			_, err := t.store.Tx(t.ctx, func(tx latchward.Tx) error {
-				read, err := tx.Token(token.ID)
-				if err != nil {
-					return err
-				}
-				read.Description += "x"
-				_, err = tx.TokensOf(self)
-				return errors.Join(err, tx.SaveToken(read), tx.SaveKeyFingerprint(1, "one"),
-					tx.AppendAudit(&latchward.AuditEntry{At: epoch(), Action: latchward.ActionTokenUpdate}))
-			})
-			return err
-		},
-		func(token *latchward.Token) error {
-			b := t.batch(event(token.ID, epoch()))
-			b.Node = token.Secret.KeyID.String()
-			var err error
-			if b.From, err = t.store.UsageOffset(t.ctx, b.Node); err != nil {
-				return err
-			}
-			b.To = latchward.JournalOffset{At: b.From.At + 1}
-			return t.store.AddUsage(t.ctx, b)
-		},
-		func(token *latchward.Token) error {
-			_, err := t.store.TokenFacts(t.ctx, token.Secret.KeyID)
-			return err
-		},
-		func(token *latchward.Token) error { _, err := t.store.Token(t.ctx, token.ID); return err },
-		func(*latchward.Token) error { _, err := t.store.OwnerFacts(t.ctx, self); return err },
-		func(*latchward.Token) error {
-			_, err := t.store.Tokens(t.ctx, latchward.TokenFilter{Limit: 10})
-			return err
-		},
-		func(*latchward.Token) error {
-			_, err := t.store.CountTokens(t.ctx, latchward.TokenFilter{})
-			return err
-		},
-		func(*latchward.Token) error { _, err := t.store.IdleTokens(t.ctx, epoch(), 10); return err },
-		func(*latchward.Token) error { _, err := t.store.User(t.ctx, owner.ID); return err },
-		func(*latchward.Token) error { _, err := t.store.UserByEmail(t.ctx, owner.Email); return err },
-		func(*latchward.Token) error { _, err := t.store.UserByExternalID(t.ctx, owner.ExternalID); return err },
-		func(*latchward.Token) error {
-			_, err := t.store.Users(t.ctx, latchward.UserFilter{Limit: 10})
-			return err
-		},
-		func(*latchward.Token) error {
-			_, err := t.store.AuditEntries(t.ctx, latchward.AuditFilter{Limit: 10})
-			return err
-		},
-		func(*latchward.Token) error { _, err := t.store.KeyCounts(t.ctx); return err },
-		func(*latchward.Token) error { _, err := t.store.KeyFingerprints(t.ctx); return err },
-		func(*latchward.Token) error { _, err := t.store.EndpointNames(t.ctx); return err },
-		func(token *latchward.Token) error {
-			_, err := t.store.TokenCounts(t.ctx, []latchward.TokenID{token.ID}, epoch())
-			return err
-		},
-		func(*latchward.Token) error {
-			q := latchward.UsageQuery{By: latchward.ByToken | latchward.ByHour}
-			return t.store.UsageCells(t.ctx, q, func(latchward.UsageKey, latchward.UsageCell) error { return nil })
-		},
-		func(token *latchward.Token) error {
-			q := latchward.UsageEventQuery{Token: token.ID, Limit: 10}
-			return t.store.UsageEvents(t.ctx, q, func(*latchward.UsageEvent) error { return nil })
-		},
-		func(*latchward.Token) error { _, err := t.store.ForgetUsage(t.ctx, 10); return err },
-		func(*latchward.Token) error {
-			_, err := t.store.PruneUsage(t.ctx, latchward.UsageRetention{Events: epoch().Add(-time.Hour)}, 10)
-			return err
-		},
-		func(*latchward.Token) error { return t.store.Ping(t.ctx) },
-	}
+	uses := append(t.writesOf(owner), append(t.readsOf(owner), t.usageReads()...)...)
 	t.must(errors.Join(together(len(tokens)*len(uses), func(i int) error {
 		return uses[i%len(uses)](tokens[i/len(uses)])
 	})...))
@@ -303,5 +231,85 @@ func safeForAll(t *trial) {
 		if got := t.stored(token.ID).Description; got != "x" {
 			t.Errorf("a token that was described once says %q", got)
 		}
+	}
+}
+
+// use calls one method with a token, or with nothing to do with it.
+type use = func(token *latchward.Token) error
+
+// calls returns a use of a method that returns something.
+func calls[R any](f func(token *latchward.Token) (R, error)) use {
+	return func(token *latchward.Token) error {
+		_, err := f(token)
+		return err
+	}
+}
+
+func (t *trial) writesOf(owner *latchward.User) []use {
+	describe := func(token *latchward.Token) (latchward.Commit, error) {
+		return t.store.Tx(t.ctx, func(tx latchward.Tx) error {
+			read, err := tx.Token(token.ID)
+			if err != nil {
+				return err
+			}
+			read.Description += "x"
+			_, err = tx.TokensOf(ownerOf(owner))
+			return errors.Join(err, tx.SaveToken(read), tx.SaveKeyFingerprint(1, "one"),
+				tx.AppendAudit(&latchward.AuditEntry{At: epoch(), Action: latchward.ActionTokenUpdate}))
+		})
+	}
+	add := func(token *latchward.Token) error {
+		b := t.batch(event(token.ID, epoch()))
+		b.Node = token.Secret.KeyID.String()
+		var err error
+		if b.From, err = t.store.UsageOffset(t.ctx, b.Node); err != nil {
+			return err
+		}
+		b.To = latchward.JournalOffset{At: b.From.At + 1}
+		return t.store.AddUsage(t.ctx, b)
+	}
+	old := latchward.UsageRetention{Events: epoch().Add(-time.Hour)}
+	return []use{
+		calls(describe), add,
+		calls(func(*latchward.Token) (int, error) { return t.store.ForgetUsage(t.ctx, 10) }),
+		calls(func(*latchward.Token) (int, error) { return t.store.PruneUsage(t.ctx, old, 10) }),
+	}
+}
+
+func (t *trial) readsOf(owner *latchward.User) []use {
+	s, ctx := t.store, t.ctx
+	return []use{
+		calls(func(token *latchward.Token) (any, error) { return s.TokenFacts(ctx, token.Secret.KeyID) }),
+		calls(func(token *latchward.Token) (any, error) { return s.Token(ctx, token.ID) }),
+		calls(func(*latchward.Token) (any, error) { return s.OwnerFacts(ctx, ownerOf(owner)) }),
+		calls(func(*latchward.Token) (any, error) { return s.Tokens(ctx, latchward.TokenFilter{Limit: 10}) }),
+		calls(func(*latchward.Token) (any, error) { return s.CountTokens(ctx, latchward.TokenFilter{}) }),
+		calls(func(*latchward.Token) (any, error) { return s.IdleTokens(ctx, epoch(), 10) }),
+		calls(func(*latchward.Token) (any, error) { return s.User(ctx, owner.ID) }),
+		calls(func(*latchward.Token) (any, error) { return s.UserByEmail(ctx, owner.Email) }),
+		calls(func(*latchward.Token) (any, error) { return s.UserByExternalID(ctx, owner.ExternalID) }),
+		calls(func(*latchward.Token) (any, error) { return s.Users(ctx, latchward.UserFilter{Limit: 10}) }),
+		calls(func(*latchward.Token) (any, error) { return s.AuditEntries(ctx, latchward.AuditFilter{Limit: 10}) }),
+		calls(func(*latchward.Token) (any, error) { return s.KeyCounts(ctx) }),
+		calls(func(*latchward.Token) (any, error) { return s.KeyFingerprints(ctx) }),
+		func(*latchward.Token) error { return s.Ping(ctx) },
+	}
+}
+
+func (t *trial) usageReads() []use {
+	s, ctx := t.store, t.ctx
+	return []use{
+		calls(func(*latchward.Token) (any, error) { return s.EndpointNames(ctx) }),
+		calls(func(token *latchward.Token) (any, error) {
+			return s.TokenCounts(ctx, []latchward.TokenID{token.ID}, epoch())
+		}),
+		func(*latchward.Token) error {
+			q := latchward.UsageQuery{By: latchward.ByToken | latchward.ByHour}
+			return s.UsageCells(ctx, q, func(latchward.UsageKey, latchward.UsageCell) error { return nil })
+		},
+		func(token *latchward.Token) error {
+			q := latchward.UsageEventQuery{Token: token.ID, Limit: 10}
+			return s.UsageEvents(ctx, q, func(*latchward.UsageEvent) error { return nil })
+		},
 	}
 }
