@@ -52,7 +52,7 @@ func checkPrivate(t *testing.T, path string) {
 // A path is a file name and nothing else, whatever it looks like to a parser of addresses.
 func TestOddPaths(t *testing.T) {
 	folder := t.TempDir()
-	for _, name := range []string{"a b.db", "a?mode=memory&_pragma=x.db", "a#b.db", "100%25.db", ":memory:", "file:x.db", "ü.db"} {
+	for _, name := range []string{"a b?mode=memory&_pragma=x#100%25;ü.db", ":memory:", "file:x.db"} {
 		path := filepath.Join(folder, name)
 		id := addUser(t, open(t, path, Options{})).ID
 		if info, err := os.Stat(path); err != nil || id == 0 {

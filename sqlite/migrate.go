@@ -101,6 +101,9 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 			"(schema %d; this version knows schemas up to %d): use that version, or restore a backup from before the upgrade.",
 			path, current, status.Latest)
 	}
+	if len(status.Pending) == 0 {
+		return nil
+	}
 	provider, err := newProvider(db)
 	if err != nil {
 		return err

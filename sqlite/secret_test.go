@@ -1,3 +1,5 @@
+//go:build !race
+
 package sqlite
 
 import (
@@ -18,7 +20,7 @@ import (
 // S1-12, bar 4: nothing that is written to disk holds a secret, whole or in part, in any spelling.
 func TestNoSecretOnDisk(t *testing.T) {
 	s := open(t, newPath(t), Options{})
-	secrets := issue(t, s, latchtest.Scale(1000, 50))
+	secrets := issue(t, s, latchtest.Scale(1000, 25))
 	files, err := filepath.Glob(s.path + "*")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("files %q, error %v: want database, log and index at least", files, err)

@@ -9,14 +9,28 @@ import (
 	"github.com/latchward/latchward/latchtest"
 )
 
-func TestStore(t *testing.T) { latchtest.RunStore(t, newStores(t)) }
+func TestStore(t *testing.T) {
+	newStore := newStores(t)
+	latchtest.RunStore(t, func(t *testing.T) latchward.Store { return newStore(t) })
+}
 
-func TestStoreIsLinearizable(t *testing.T) { latchtest.RunLinearizable(t, newStores(t)) } // bar 49
+// bar 49
+func TestStoreIsLinearizable(t *testing.T) {
+	newStore := newStores(t)
+	latchtest.RunLinearizable(t, func(t *testing.T) latchward.Store { return newStore(t) })
+}
+
+// TestVerify runs the table of verdicts over this store.
+func TestVerify(t *testing.T) {
+	newStore := newStores(t)
+	latchtest.RunVerifyTable(t, "../testdata/verify",
+		func(t *testing.T) latchward.Store { return newStore(t) }, latchtest.ServiceSurface)
+}
 
 // newStores returns what makes empty stores.
-func newStores(t *testing.T) func(t *testing.T) latchward.Store {
+func newStores(t *testing.T) func(t testing.TB) latchward.Store {
 	empty := emptyDatabase(t)
-	return func(t *testing.T) latchward.Store {
+	return func(t testing.TB) latchward.Store {
 		path := newPath(t)
 		if err := os.WriteFile(path, empty, privateFile); err != nil {
 			t.Fatal(err)
