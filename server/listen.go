@@ -25,6 +25,9 @@ const (
 // net/http to notice, which it does up to half a second late.
 const streamsEnd = 2 * time.Second
 
+// silentGrace is how long a connection that never carried a request is kept while stopping.
+const silentGrace = 300 * time.Millisecond
+
 // listen opens the listeners: the API, operations, and the socket of the data folder.
 func (s *Server) listen(management http.Handler) error {
 	handlers := map[string]http.Handler{
@@ -65,14 +68,37 @@ func (s *Server) serve(name string, l net.Listener, handler http.Handler, secure
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	server := &served{name: name, listener: l, secure: secure, server: &http.Server{
+	server := &served{name: name, listener: l, secure: secure}
+	server.server = &http.Server{
 		Handler: handler, Protocols: protocols, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
+		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true, ConnState: server.noteSilent,
 		// What net/http has to say is about clients that misbehave: they must not be able to fill the log.
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}}
+	}
 	s.served = append(s.served, server)
 	return server
+}
+
+// noteSilent implements http.Server.ConnState.
+func (l *served) noteSilent(connection net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		l.silent.Store(connection, nil)
+	} else {
+		l.silent.Delete(connection)
+	}
+}
+
+// shutDown stops listening and waits for requests under way. Connections that clients opened ahead of a request, as
+// browsers do, get a moment to send it; net/http alone would wait five seconds for them.
+func (l *served) shutDown(ctx context.Context) error {
+	hurry := time.AfterFunc(silentGrace, func() {
+		l.silent.Range(func(connection, _ any) bool {
+			_ = connection.(net.Conn).Close()
+			return true
+		})
+	})
+	defer hurry.Stop()
+	return l.server.Shutdown(ctx)
 }
 
 // plain makes a handler as safe as the API is.
@@ -156,7 +182,7 @@ func (s *Server) shutDown(ctx context.Context) error {
 		if l.name == "operations" {
 			continue
 		}
-		if err := l.server.Shutdown(ctx); err != nil {
+		if err := l.shutDown(ctx); err != nil {
 			faults = append(faults, fmt.Errorf("draining the listener %s: %w", l.name, err))
 		}
 	}

@@ -37,6 +37,7 @@ type served struct {
 	listener net.Listener
 	server   *http.Server
 	secure   bool
+	silent   sync.Map // net.Conn -> nothing: connections that have not asked for anything yet
 }
 
 // Open opens the data folder and its database, making them if they are missing, and listens. Close what it returns, or
@@ -137,7 +138,7 @@ func (s *Server) urlOf(name string) string {
 	return ""
 }
 
-// Close gives back what Open took. It is for servers that were never run, and may be called after Run, too.
+// Close gives back what Open took. It is for servers that were never run.
 func (s *Server) Close() error {
 	var faults []error
 	for _, l := range s.served {
@@ -146,7 +147,6 @@ func (s *Server) Close() error {
 		}
 		_ = l.listener.Close() // again, or for a server that never had it
 	}
-	s.served = nil
 	return errors.Join(append(faults, s.close())...)
 }
 

@@ -56,8 +56,7 @@ func TestGracefulStopUnderLoad(t *testing.T) {
 	var wrong sync.Map
 	var clients sync.WaitGroup
 	leave, warm := make(chan struct{}), make(chan struct{}, 1)
-	// As many connections as clients: one that never carries a request makes net/http wait five seconds for it.
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, MaxConnsPerHost: 16}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	defer client.CloseIdleConnections()
 	for range 16 {
 		clients.Go(func() {
@@ -134,6 +133,20 @@ func TestRequestInFlightWhileStopping(t *testing.T) {
 	}
 	if _, err := os.Stat(r.config.Data + "/latchward.sock"); err == nil {
 		t.Error("the socket is still there")
+	}
+}
+
+// A connection that was opened ahead of a request, as browsers do, holds nothing up: net/http would wait for five seconds.
+func TestSilentConnectionWhileStopping(t *testing.T) {
+	r := start(t, settings(t, folder(t), "shutdown.timeout", "4s"))
+	connection, err := net.Dial("tcp", strings.TrimPrefix(r.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	get(t, r.URL()+"/", "").want(t, "another connection", 404) // so the silent one was accepted before
+	if err := r.wait(); err != nil {
+		t.Errorf("Run: %v", err)
 	}
 }
 

@@ -92,7 +92,7 @@ func fail(to io.Writer, err error) int {
 	if errors.As(err, &known) {
 		message = known.Message
 		if known.Field != "" && !strings.Contains(message, known.Field) {
-			message = known.Field + " " + message
+			message = known.Field + ": " + message
 		}
 	}
 	for line := range strings.Lines(message) {

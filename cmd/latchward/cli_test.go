@@ -21,7 +21,7 @@ func TestExitCodes(t *testing.T) {
 		if got != want[code] || got == 0 {
 			t.Errorf("%s: exit code %d, want %d", code, got, want[code])
 		}
-		if text.String() != "latchward: field message\n" {
+		if text.String() != "latchward: field: message\n" {
 			t.Errorf("%s: %q", code, text.String())
 		}
 	}
