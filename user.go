@@ -34,10 +34,10 @@ func (u *User) Removed() bool { return !u.RemovedAt.IsZero() }
 
 // DisplayName returns the best text there is for a person to recognise u by.
 func (u *User) DisplayName() string {
-	if u.Removed() {
-		return "removed user"
-	}
 	for _, text := range []string{u.Name, u.Email, u.ExternalID} {
+		if strings.HasPrefix(text, removedMark) {
+			return "removed user"
+		}
 		if text != "" {
 			return text
 		}
