@@ -83,6 +83,10 @@ func TestEveryEndIsRecorded(t *testing.T) {
 			panic("secret")
 		}, 500, 1},
 		{"aborted", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 500, 0},
+		{"aborted behind a status", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(200)
+			panic(http.ErrAbortHandler)
+		}, 200, 0},
 		{"aborted behind an answer", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, "x")
 			panic(http.ErrAbortHandler)

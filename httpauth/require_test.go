@@ -296,6 +296,19 @@ func TestRequireStripsIdentity(t *testing.T) {
 	}, r)
 }
 
+// A request without a body stays one.
+func TestRequireWithoutBody(t *testing.T) {
+	for _, body := range []io.ReadCloser{nil, http.NoBody} {
+		r := wire(http.MethodGet, "/")
+		r.Body = body
+		serve(t, &verifier{verdict: *allowed()}, httpauth.Options{}, func(_ http.ResponseWriter, r *http.Request) {
+			if r.Body != body {
+				t.Errorf("body %T became %T", body, r.Body)
+			}
+		}, r)
+	}
+}
+
 // A recorder that is full, or none at all, does not change the answer (S2-31).
 func TestRequireWithoutRecorder(t *testing.T) {
 	full := newRecorder()

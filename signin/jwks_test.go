@@ -37,11 +37,11 @@ func TestAlgorithmsOfPublicKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := writeKeySet(t, keySet(
+		`{"kty":"future","kid":"future"}`, `7`, `{"kty":"RSA"}`,
 		publicJWK(t, "rsa", "", rsaKey().Public()), publicJWK(t, "pss", "PS256", rsaKey().Public()),
 		publicJWK(t, "ec", "ES256", ec.Public()), publicJWK(t, "ed", "", ed.Public()),
 		publicJWK(t, "large", "", large.Public()), publicJWK(t, "small", "", small.Public()),
 		publicJWK(t, "wrong", "RS256", ec.Public()), encryption, shared, string(private),
-		`{"kty":"future","kid":"future"}`, `7`, `{"kty":"RSA"}`,
 	))
 	j := newJWT(t, &people{}, signin.JWTOptions{JWKSFile: file})
 	for _, test := range []struct {
@@ -238,7 +238,10 @@ func TestBadAnswersOfTheProvider(t *testing.T) {
 		"keys twice": func(*http.Request) (*http.Response, error) {
 			return reply(200, strings.NewReader(`{"keys":[],`+good[1:])), nil
 		},
-		"100 MiB": func(*http.Request) (*http.Response, error) { return reply(200, io.LimitReader(&endless, 100<<20)), nil },
+		"100 MiB": func(*http.Request) (*http.Response, error) {
+			wanted := strings.NewReader(keySet(publicJWK(t, "b", "", key.Public())))
+			return reply(200, io.MultiReader(wanted, io.LimitReader(&endless, 100<<20))), nil
+		},
 		"hangs": func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()

@@ -130,6 +130,7 @@ func TestGoodJWTs(t *testing.T) {
 		"fraction":              signHS256(secret, plainHeader, claimsWith("exp", at(time.Minute)+".25")),
 		"exponent":              signHS256(secret, plainHeader, claimsWith("exp", `2e9`)),
 		"nbf within leeway":     signHS256(secret, plainHeader, claimsWith("nbf", at(time.Minute))),
+		"nbf zero":              signHS256(secret, plainHeader, claimsWith("nbf", `0`)),
 		"iat within leeway":     signHS256(secret, plainHeader, claimsWith("iat", at(time.Minute))),
 		"no iat":                signHS256(secret, plainHeader, claimsWith("iat", "")),
 		"Keycloak's bearer":     signHS256(secret, plainHeader, claimsWith("typ", `"Bearer"`)),
@@ -300,7 +301,7 @@ func TestDeactivatedAndRemovedPeople(t *testing.T) {
 
 // S2-09: configurations that would let anybody in are refused
 func TestNewJWTRefuses(t *testing.T) {
-	file := writeKeySet(t, `{"keys":[]}`)
+	file, shared := writeKeySet(t, `{"keys":[]}`), writeKeySet(t, keySet(`{"kty":"oct","kid":"shared","k":"AAAA"}`))
 	for name, test := range map[string]struct {
 		options signin.JWTOptions
 		field   string
@@ -318,6 +319,7 @@ func TestNewJWTRefuses(t *testing.T) {
 		"no address":        {signin.JWTOptions{JWKSURL: "https://\x00"}, "jwt.jwks_url"},
 		"no file":           {signin.JWTOptions{JWKSFile: file + ".none"}, "jwt.jwks_file"},
 		"no keys":           {signin.JWTOptions{JWKSFile: file}, "jwt.jwks_file"},
+		"no public keys":    {signin.JWTOptions{JWKSFile: shared}, "jwt.jwks_file"},
 	} {
 		_, err := signin.NewJWT(&people{}, test.options)
 		if latchward.ErrorCode(err) != latchward.CodeInvalid || latchward.ErrorField(err) != test.field {
