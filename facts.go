@@ -26,8 +26,9 @@ type facts struct {
 	owner     atomic.Pointer[ownerCell]
 	endpoints Patterns
 	networks  []netip.Prefix
-	budgets   []Budget
 	token     *Token
+	budgets   [1]Budget
+	subject   Subject // of a personal token without the name, which is its owner's
 }
 
 // compile prepares a store's facts for decisions. A list of endpoints that cannot be read denies.
@@ -45,7 +46,11 @@ func (c *cache) compile(tf TokenFacts) (*facts, error) {
 		endpoints: endpoints, networks: t.AllowedNetworks, token: t,
 	}
 	f.lastUsed.Store(nanoseconds(t.LastUsedAt))
-	f.budgets = []Budget{{Key: BudgetKey{Kind: BudgetToken, ID: int64(t.ID)}, Limits: c.shared.limits(t.RateLimit)}}
+	f.budgets[0] = Budget{Key: BudgetKey{Kind: BudgetToken, ID: int64(t.ID)}, Limits: c.shared.limits(t.RateLimit)}
+	f.subject = Subject{Type: SubjectUser, ID: t.Owner.ID}
+	if t.Kind == KindService {
+		f.subject = Subject{Type: SubjectToken, ID: int64(t.ID), Name: t.Name}
+	}
 	return f, nil
 }
 

@@ -49,7 +49,10 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	if v.Reason == ReasonNotFound {
 		return nil
 	}
-	v.Token, v.Subject = f.token, subjectOf(f.token, owner)
+	v.Token, v.Subject = f.token, f.subject
+	if v.Subject.Type == SubjectUser {
+		v.Subject.Name = owner.Name
+	}
 	if v.Reason == ReasonAllowed {
 		return s.take(ctx, f, r, v)
 	}
@@ -83,13 +86,6 @@ func notFoundIsVerdict(err error, v *Verdict) error {
 	return err
 }
 
-func subjectOf(t *Token, owner *OwnerFacts) Subject {
-	if t.Kind == KindService {
-		return Subject{Type: SubjectToken, ID: int64(t.ID), Name: t.Name}
-	}
-	return Subject{Type: SubjectUser, ID: t.Owner.ID, Name: owner.Name}
-}
-
 // take books the request's cost, all or nothing, and is the last step: refusals before it cost nothing (S2-11).
 func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdict) error {
 	cost := r.Cost
@@ -97,7 +93,7 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		cost = 1
 	}
 	now := s.instant(v.At)
-	state, err := s.book(ctx, now, cost, f.budgets, r.DryRun)
+	state, err := s.book(ctx, now, cost, f.budgets[:], r.DryRun)
 	if err != nil {
 		var known *Error
 		if errors.As(err, &known) {
