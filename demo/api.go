@@ -73,22 +73,25 @@ func (a *api) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /api/products":             a.listProducts,
 		"GET /api/products/{id}":        a.getProduct,
-		"GET /api/products/meta/brands": func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"brands": a.brands}) },
-		"GET /api/stores":               func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"stores": a.stores}) },
+		"GET /api/products/meta/brands": always("brands", a.brands),
+		"GET /api/stores":               always("stores", a.stores),
 		"GET /api/stores/{id}":          a.getStore,
 		"GET /api/stores/{id}/brands":   a.storeBrands,
-		"GET /api/categories": func(w http.ResponseWriter, _ *http.Request) {
-			reply(w, 200, map[string]any{"categories": a.categories})
-		},
-		"GET /api/orders":   a.listOrders,
-		"POST /api/orders":  a.addOrder,
-		"GET /api/metrics":  a.listReadings,
-		"POST /api/metrics": a.addReading,
-		"POST /api/uploads": upload,
-		"GET /api/events":   events,
-		"GET /api/whoami":   whoami,
-		"/":                 func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not found") },
+		"GET /api/categories":           always("categories", a.categories),
+		"GET /api/orders":               a.listOrders,
+		"POST /api/orders":              a.addOrder,
+		"GET /api/metrics":              a.listReadings,
+		"POST /api/metrics":             a.addReading,
+		"POST /api/uploads":             upload,
+		"GET /api/events":               events,
+		"GET /api/whoami":               whoami,
+		"/":                             func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not found") },
 	}
+}
+
+// always answers with the same list.
+func always(name string, list any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, map[string]any{name: list}) }
 }
 
 func (a *api) listProducts(w http.ResponseWriter, r *http.Request) {

@@ -41,8 +41,8 @@ func OpenLocal(ctx context.Context, c Config) (client *rest.Client, close func()
 }
 
 func noDatabase(c *Config) error {
-	return latchward.Errorf(latchward.CodeNotFound, "there is no database in the folder %q: name another folder with --data, or "+
-		"make a database with latchward serve or latchward migrate up", c.Data)
+	return latchward.Errorf(latchward.CodeNotFound, "there is no database in the folder %q: name another folder with "+
+		"--data, or make a database with latchward serve or latchward migrate up", c.Data)
 }
 
 // pause waits for a moment; false means that there is no time left.

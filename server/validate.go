@@ -27,16 +27,16 @@ func (c *Config) validate() []fault {
 func (c *Config) validateNames() []fault {
 	var faults []fault
 	if err := latchward.ValidatePrefix(c.Prefix); err != nil {
-		faults = append(faults, fault{key: "prefix", message: "is refused: " + latchward.ErrorMessage(err)})
+		faults = append(faults, fault{"", "prefix", "is refused: " + latchward.ErrorMessage(err)})
 	}
 	if _, err := latchward.ValidateBase(c.Base); err != nil {
-		faults = append(faults, fault{key: "base", message: "is refused: " + latchward.ErrorMessage(err)})
+		faults = append(faults, fault{"", "base", "is refused: " + latchward.ErrorMessage(err)})
 	}
 	if !c.Keys.IsZero() && c.KeysFile != "" {
-		faults = append(faults, fault{key: "keys", message: "and keys_file are both set; keep one"})
+		faults = append(faults, fault{"", "keys", "and keys_file are both set; keep one"})
 	}
 	if c.DrainDelay > c.DrainTimeout {
-		faults = append(faults, fault{key: "shutdown.delay", message: "must not be longer than shutdown.timeout"})
+		faults = append(faults, fault{"", "shutdown.delay", "must not be longer than shutdown.timeout"})
 	}
 	return faults
 }
@@ -44,13 +44,13 @@ func (c *Config) validateNames() []fault {
 func (c *Config) validateNetworks() []fault {
 	for _, network := range c.TrustedProxies {
 		if network.Bits() == 0 {
-			return []fault{{key: "trusted_proxies", message: network.String() + " trusts everybody, who could then pose as any " +
-				"address; name the networks of your proxies"}}
+			return []fault{{"", "trusted_proxies", network.String() + " trusts everybody, who could then pose as any address; " +
+				"name the networks of your proxies"}}
 		}
 	}
 	if header := strings.ToLower(c.AddressHeader); strings.Trim(header, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" ||
 		header == "" {
-		return []fault{{key: "address_header", message: "must be the name of a header"}}
+		return []fault{{"", "address_header", "must be the name of a header"}}
 	}
 	return nil
 }
@@ -71,14 +71,14 @@ func (c *Config) validateJWT() []fault {
 		faults = append(faults, weakSecret("jwt.secret", c.JWTSecret)...)
 	}
 	if c.JWKSURL != "" && !secureURL(c.JWKSURL) {
-		faults = append(faults, fault{key: "jwt.jwks_url", message: "must be an https address: whoever can change the answer " +
-			"can sign in as anybody"})
+		faults = append(faults, fault{"", "jwt.jwks_url", "must be an https address: whoever can change the answer can " +
+			"sign in as anybody"})
 	}
 	if c.Issuer == "" {
-		faults = append(faults, fault{key: "jwt.issuer", message: "must not be empty: it is always compared"})
+		faults = append(faults, fault{"", "jwt.issuer", "must not be empty: it is always compared"})
 	}
 	if c.Audience == "" {
-		faults = append(faults, fault{key: "jwt.audience", message: "must not be empty: it is always compared"})
+		faults = append(faults, fault{"", "jwt.audience", "must not be empty: it is always compared"})
 	}
 	return faults
 }
@@ -92,7 +92,7 @@ func weakSecret(key string, secret latchward.Secret) []fault {
 	if len(secret.Expose()) >= minSecret && len(different) >= 8 {
 		return nil
 	}
-	return []fault{{key: key, message: "is too weak: it must be at least " + strconv.Itoa(minSecret) +
+	return []fault{{"", key, "is too weak: it must be at least " + strconv.Itoa(minSecret) +
 		" random bytes; make one with: openssl rand -hex 32"}}
 }
 
@@ -123,14 +123,14 @@ func (c *Config) validateListeners() []fault {
 	for _, l := range c.listeners() {
 		host, port, err := net.SplitHostPort(l.address)
 		if n, errPort := strconv.Atoi(port); err != nil || errPort != nil || n < 0 || n > 65535 {
-			faults = append(faults, fault{key: l.section + ".listen", message: "must be an address and a port like 127.0.0.1:3010"})
+			faults = append(faults, fault{"", l.section + ".listen", "must be an address and a port like 127.0.0.1:3010"})
 			continue
 		}
 		if (l.cert == "") != (l.key == "") {
-			faults = append(faults, fault{key: l.section + ".tls_cert", message: "and " + l.section + ".tls_key belong together"})
+			faults = append(faults, fault{"", l.section + ".tls_cert", "and " + l.section + ".tls_key belong together"})
 		}
 		if l.cert == "" && !isLoopback(host) && !c.InsecureHTTP && len(c.TrustedProxies) == 0 {
-			faults = append(faults, fault{key: l.section + ".listen", message: "would send tokens in the clear: give " +
+			faults = append(faults, fault{"", l.section + ".listen", "would send tokens in the clear: give " +
 				l.section + ".tls_cert and " + l.section + ".tls_key, or name the TLS proxy before it in trusted_proxies, " +
 				"or set insecure_http: true"})
 		}
@@ -145,11 +145,11 @@ func (c *Config) validateOperations() []fault {
 	var faults []fault
 	host, _, _ := net.SplitHostPort(c.OperationsListen)
 	if c.Profiling && !isLoopback(host) {
-		faults = append(faults, fault{key: "operations.profiling", message: "shows the memory of the process: it needs an " +
+		faults = append(faults, fault{"", "operations.profiling", "shows the memory of the process: it needs an " +
 			"operations.listen on loopback"})
 	}
 	if c.OperationsSecret.IsZero() && !isLoopback(host) {
-		faults = append(faults, fault{key: "operations.listen", message: "is not loopback: set operations.secret, which " +
+		faults = append(faults, fault{"", "operations.listen", "is not loopback: set operations.secret, which " +
 			"/metrics then asks for"})
 	}
 	if !c.OperationsSecret.IsZero() {
@@ -169,14 +169,14 @@ func (c *Config) validateUpstreams() []fault {
 		target, err := url.Parse(u.URL)
 		if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" || target.User != nil ||
 			target.RawQuery != "" || target.Fragment != "" {
-			faults = append(faults, fault{key: key, message: "must have a url like http://127.0.0.1:8080, without user, query " +
+			faults = append(faults, fault{"", key, "must have a url like http://127.0.0.1:8080, without user, query " +
 				"and fragment"})
 		}
 		if _, err := latchward.CanonicalPath(u.Prefix); err != nil {
-			faults = append(faults, fault{key: key, message: "has a prefix that is refused: " + latchward.ErrorMessage(err)})
+			faults = append(faults, fault{"", key, "has a prefix that is refused: " + latchward.ErrorMessage(err)})
 		}
 		if seen[u.Prefix] {
-			faults = append(faults, fault{key: key, message: "has the same prefix as another upstream"})
+			faults = append(faults, fault{"", key, "has the same prefix as another upstream"})
 		}
 		seen[u.Prefix] = true
 	}

@@ -19,8 +19,8 @@ type jwtCommand struct {
 
 // Help implements kong.HelpProvider.
 func (jwtCommand) Help() string {
-	return `Signs with jwt.secret, or with the secret that the server made in its data folder. Where an identity provider signs
-(jwt.jwks_url), get a JWT there.
+	return `Signs with jwt.secret, or with the secret that the server made in its data folder. Where an identity provider
+signs (jwt.jwks_url), get a JWT there.
 
 Examples:
   export ADMIN_JWT=$(latchward jwt --admin)

@@ -86,8 +86,8 @@ func (s *session) dependents(ctx context.Context, client *rest.Client, version i
 	if err := t.write(s.err); err != nil {
 		return err
 	}
-	return latchward.Errorf(latchward.CodeConflict, "%d tokens depend on server key v%d and would be refused: rotate them first, "+
-		"or add --yes", dependent, version)
+	return latchward.Errorf(latchward.CodeConflict, "%d tokens depend on server key v%d and would be refused: rotate "+
+		"them first, or add --yes", dependent, version)
 }
 
 // tokensUnder returns the tokens that are not revoked and have their secret under a server key. The display part of a

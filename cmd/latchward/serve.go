@@ -22,8 +22,8 @@ type serveCommand struct {
 
 // Help implements kong.HelpProvider.
 func (serveCommand) Help() string {
-	return `Settings come from flags, from the environment (--api-listen is LATCHWARD_API_LISTEN), from the configuration file
-(listen below api) and from defaults, the first that is set. Secrets have no flag. docs/operations.md lists them all.
+	return `Settings come from flags, from the environment (--api-listen is LATCHWARD_API_LISTEN), from the configuration
+file (listen below api) and from defaults, the first that is set. Secrets have no flag. docs/operations.md lists all.
 
 Examples:
   latchward serve --upstreams http://127.0.0.1:8080

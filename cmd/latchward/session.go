@@ -82,5 +82,6 @@ func userID(ctx context.Context, client *rest.Client, text string) (int64, error
 			return user.ID, nil
 		}
 	}
-	return 0, latchward.Errorf(latchward.CodeNotFound, "there is no user with the e-mail %q: see latchward user list", text)
+	return 0, latchward.Errorf(latchward.CodeNotFound,
+		"there is no user with the e-mail %q: see latchward user list", text)
 }

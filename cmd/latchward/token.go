@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/rest"
@@ -22,31 +19,6 @@ type tokenCommands struct {
 	Revoke  tokenRevoke  `cmd:"" help:"End a token for good and keep its record."`
 	Delete  tokenDelete  `cmd:"" help:"Remove a token and its record."`
 	Usage   tokenUsage   `cmd:"" help:"Show what a token did, or all of them."`
-}
-
-// tokenFields are what creating and changing a token have in common.
-type tokenFields struct {
-	Description *string  `help:"What it is for." placeholder:"TEXT"`
-	RateLimit   *int64   `help:"Requests per minute (default 100)." placeholder:"N"`
-	Endpoint    []string `help:"Allowed endpoint, such as '/products*' or 'GET,POST /orders'; may be repeated." placeholder:"PATTERN" sep:"none"`
-	Network     []string `help:"Allowed client network or address; may be repeated." placeholder:"CIDR"`
-	Permission  []string `help:"Permission, such as tokens.verify; may be repeated." placeholder:"NAME"`
-	Expires     *moments `help:"Date or time from which on it is expired." placeholder:"WHEN"`
-	NotBefore   *moments `help:"Date or time before which it is not valid." placeholder:"WHEN"`
-	IdleDays    *int     `help:"Days without use after which it goes inactive; 0 for never." placeholder:"N"`
-	Tag         []string `help:"Tag; may be repeated." placeholder:"TAG"`
-	Metadata    *string  `help:"JSON object to keep with it." placeholder:"JSON"`
-}
-
-// moments is a time as the API takes it: a date alone is its midnight in UTC.
-type moments struct{ rest.Time }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (m *moments) UnmarshalText(text []byte) error {
-	if err := m.UnmarshalJSON([]byte(strconv.Quote(string(text)))); err != nil {
-		return fmt.Errorf("%s", latchward.ErrorMessage(err))
-	}
-	return nil
 }
 
 type tokenCreate struct {
@@ -94,46 +66,6 @@ func (c *tokenCreate) Run(ctx context.Context, s *session) error {
 		}
 		return s.issued(reply, c.Quiet)
 	})
-}
-
-// change returns what was named on the command line.
-func (f *tokenFields) change() (rest.TokenChange, error) {
-	var c rest.TokenChange
-	given(&c.Description, f.Description)
-	given(&c.RateLimit, f.RateLimit)
-	givenList(&c.AllowedEndpoints, f.Endpoint)
-	givenList(&c.AllowedNetworks, f.Network)
-	givenList(&c.Permissions, f.Permission)
-	givenList(&c.Tags, f.Tag)
-	if f.Expires != nil {
-		c.ExpiresAt = rest.Some(f.Expires.Time)
-	}
-	if f.NotBefore != nil {
-		c.NotBefore = rest.Some(f.NotBefore.Time)
-	}
-	if given(&c.IdleTimeoutDays, f.IdleDays); f.IdleDays != nil && *f.IdleDays == 0 {
-		c.IdleTimeoutDays = rest.Null[int]()
-	}
-	if f.Metadata != nil {
-		var object map[string]any
-		if err := json.Unmarshal([]byte(*f.Metadata), &object); err != nil {
-			return c, latchward.Invalid("metadata", "must be a JSON object like '{\"site\":7}'")
-		}
-		c.Metadata = rest.Some(object)
-	}
-	return c, nil
-}
-
-func given[T any](member *rest.Optional[T], value *T) {
-	if value != nil {
-		*member = rest.Some(*value)
-	}
-}
-
-func givenList(member *rest.Optional[[]string], values []string) {
-	if len(values) > 0 {
-		*member = rest.Some(values)
-	}
 }
 
 // issued shows a token with its secret.
@@ -206,7 +138,9 @@ func (s *session) more(cursor *string) error {
 }
 
 func tokenTable(tokens []rest.Token) table {
-	t := table{header: []string{"ID", "NAME", "STATUS", "SECRET", "OWNER", "LIMIT", "LAST USED", "24 H", "7 DAYS", "TOTAL"}}
+	t := table{header: []string{
+		"ID", "NAME", "STATUS", "SECRET", "OWNER", "LIMIT", "LAST USED", "24 H", "7 DAYS", "TOTAL",
+	}}
 	for _, token := range tokens {
 		counts := rest.TokenCounts{}
 		if token.TokenCounts != nil {
@@ -255,7 +189,8 @@ func tokenDetails(t *rest.Token) table {
 		{"Limit", number(t.RateLimit) + " requests a minute"}, {"Endpoints", list(t.AllowedEndpoints, "all")},
 		{"Networks", list(t.AllowedNetworks, "all")}, {"Permissions", permissions}, {"Tags", list(t.Tags, "-")},
 		{"Not before", moment(t.NotBefore, "-")}, {"Expires", moment(t.ExpiresAt, "never")}, {"Goes idle", idle},
-		{"Last used", moment(t.LastUsedAt, "never")}, {"Created", moment(t.CreatedAt, "-")}, {"Updated", moment(t.UpdatedAt, "-")},
+		{"Last used", moment(t.LastUsedAt, "never")}, {"Created", moment(t.CreatedAt, "-")},
+		{"Updated", moment(t.UpdatedAt, "-")},
 	} {
 		details.add(row[0], row[1])
 	}
@@ -289,37 +224,6 @@ func (c *tokenUpdate) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.with(ctx, func(client *rest.Client) error { return s.token(client.UpdateToken(ctx, c.ID, change)) })
-}
-
-// clearMembers sets the named members to null.
-func clearMembers(c *rest.TokenChange, names []string) error {
-	for _, name := range names {
-		switch name {
-		case "name":
-			c.Name = rest.Null[string]()
-		case "description":
-			c.Description = rest.Null[string]()
-		case "rate_limit":
-			c.RateLimit = rest.Null[int64]()
-		case "expires_at":
-			c.ExpiresAt = rest.Null[rest.Time]()
-		case "not_before":
-			c.NotBefore = rest.Null[rest.Time]()
-		case "allowed_endpoints":
-			c.AllowedEndpoints = rest.Null[[]string]()
-		case "allowed_networks":
-			c.AllowedNetworks = rest.Null[[]string]()
-		case "permissions":
-			c.Permissions = rest.Null[[]string]()
-		case "tags":
-			c.Tags = rest.Null[[]string]()
-		case "metadata":
-			c.Metadata = rest.Null[map[string]any]()
-		default:
-			return latchward.Invalid("--clear", "%q cannot be cleared: see latchward token update --help", name)
-		}
-	}
-	return nil
 }
 
 type tokenEnable struct {
@@ -379,8 +283,8 @@ func (c *tokenDelete) Run(ctx context.Context, s *session) error {
 			return err
 		}
 		if reply.Token.Status == latchward.StatusActive && !c.Yes {
-			return latchward.Errorf(latchward.CodeConflict, "token %d (%s) is active, last used %s: disable it first and see who "+
-				"misses it, or add --yes", c.ID, clean(reply.Token.Name), moment(reply.Token.LastUsedAt, "never"))
+			return latchward.Errorf(latchward.CodeConflict, "token %d (%s) is active, last used %s: disable it first "+
+				"and see who misses it, or add --yes", c.ID, clean(reply.Token.Name), moment(reply.Token.LastUsedAt, "never"))
 		}
 		message, err := client.DeleteToken(ctx, c.ID)
 		return s.said(message, err)
@@ -398,60 +302,3 @@ func (s *session) said(message rest.Message, err error) error {
 	_, err = fmt.Fprintln(s.out, message.Message)
 	return err
 }
-
-type tokenUsage struct {
-	ID   int64 `arg:"" optional:"" help:"Id of the token; all tokens when left out."`
-	Days int   `help:"How far back, in days." default:"7"`
-}
-
-func (c *tokenUsage) Run(ctx context.Context, s *session) error {
-	return s.with(ctx, func(client *rest.Client) error {
-		if c.ID == 0 {
-			reply, err := client.UsageOverview(ctx, c.Days)
-			if err != nil {
-				return err
-			}
-			return s.print(reply, overviewTables(&reply)...)
-		}
-		reply, err := client.TokenUsage(ctx, c.ID, c.Days)
-		if err != nil {
-			return err
-		}
-		return s.print(reply, usageTables(&reply)...)
-	})
-}
-
-func usageTables(u *rest.TokenUsage) []table {
-	hours := table{title: "By hour", header: []string{"HOUR (UTC)", "REQUESTS", "OK", "FAILED", "AVERAGE"}}
-	for _, h := range u.HourlyUsage {
-		hours.add(second(h.Hour), number(h.Requests), number(h.SuccessfulRequests), number(h.FailedRequests),
-			milliseconds(h.AverageResponseTime))
-	}
-	recent := table{title: "Recent requests", header: []string{"TIME (UTC)", "METHOD", "ENDPOINT", "STATUS", "TIME", "ADDRESS"}}
-	for _, r := range u.RecentRequests {
-		recent.add(second(r.CreatedAt), r.Method, r.Endpoint, strconv.Itoa(r.StatusCode), milliseconds(r.ResponseTimeMS),
-			optional(r.IPAddress))
-	}
-	return []table{hours, endpointTable(u.EndpointUsage), recent}
-}
-
-func endpointTable(usage []rest.EndpointUsage) table {
-	t := table{title: "By endpoint", header: []string{"METHOD", "ENDPOINT", "REQUESTS", "AVERAGE"}}
-	for _, e := range usage {
-		t.add(e.Method, e.Endpoint, number(e.Requests), milliseconds(e.AverageResponseTime))
-	}
-	return t
-}
-
-func overviewTables(o *rest.UsageOverview) []table {
-	totals := table{header: []string{"ACTIVE TOKENS", "REQUESTS", "OK", "FAILED", "AVERAGE", "WITH A JWT"}}
-	totals.add(number(o.Overview.ActiveTokens), number(o.Overview.TotalRequests), number(o.Overview.SuccessfulRequests),
-		number(o.Overview.FailedRequests), milliseconds(o.Overview.AverageResponseTime), number(o.JWT.TotalRequests))
-	tokens := table{title: "By token", header: []string{"ID", "NAME", "REQUESTS", "AVERAGE"}}
-	for _, t := range o.TopTokens {
-		tokens.add(number(t.ID), t.Name, number(t.Requests), milliseconds(t.AverageResponseTime))
-	}
-	return []table{totals, tokens, endpointTable(o.TopEndpoints)}
-}
-
-func milliseconds(n int64) string { return (time.Duration(n) * time.Millisecond).String() }

@@ -153,8 +153,8 @@ type userRemove struct {
 func (c *userRemove) Run(ctx context.Context, s *session) error {
 	return s.onUser(ctx, c.User, func(client *rest.Client, id int64) error {
 		if !c.Yes {
-			return latchward.Errorf(latchward.CodeConflict, "removing user %d revokes all tokens of the user for good: add --yes if "+
-				"that is meant, or disable the user", id)
+			return latchward.Errorf(latchward.CodeConflict, "removing user %d revokes all tokens of the user for good: "+
+				"add --yes if that is meant, or disable the user", id)
 		}
 		return s.said(client.RemoveUser(ctx, id))
 	})
