@@ -50,8 +50,13 @@ func tokensQuery(f *latchward.TokenFilter) (string, []any) {
 		// The first condition says nothing new; it is what an index on an expression can be asked.
 		c.add(key+" "+beyond+"= ? AND ("+key+", t.id) "+beyond+" (?, ?)", cursorValue(f), cursorValue(f), f.After.ID)
 	}
-	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
-		WHERE ` + c.text.String() + ` ORDER BY ` + key + direction + `, t.id` + direction + ` LIMIT ?`
+	condition, order := c.text.String(), ` ORDER BY `+key+direction+`, t.id`+direction
+	limited := order + ` LIMIT ?`
+	if f.Sort == latchward.SortLastUsed {
+		// No index has this order: sort ids, which are small, and then only what the page holds.
+		condition, limited = `t.id IN (SELECT t.id FROM api_tokens t WHERE `+condition+limited+`)`, order
+	}
+	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id WHERE ` + condition + limited
 	return text, append(c.args, limitOf(f.Limit))
 }
 
