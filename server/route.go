@@ -95,6 +95,7 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
+		spell(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -103,8 +104,27 @@ func (w *response) WriteHeader(status int) {
 func (w *response) Write(data []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+		spell(w.Header())
 	}
 	return w.ResponseWriter.Write(data)
+}
+
+// spellings are names as people know them, where net/http would write them in another case. Names have no case for
+// programs, but people search for them (S2-13).
+var spellings = [...][2]string{
+	{"X-Ratelimit-Limit", "X-RateLimit-Limit"}, {"X-Ratelimit-Remaining", "X-RateLimit-Remaining"},
+	{"X-Ratelimit-Reset", "X-RateLimit-Reset"}, {"Ratelimit", "RateLimit"}, {"Ratelimit-Policy", "RateLimit-Policy"},
+	{"Www-Authenticate", "WWW-Authenticate"},
+}
+
+// spell is for the very end: whoever looks into the header with its methods finds only what net/http spells.
+func spell(h http.Header) {
+	for _, s := range &spellings {
+		if values, ok := h[s[0]]; ok {
+			delete(h, s[0])
+			h[s[1]] = values
+		}
+	}
 }
 
 // safely is outermost on every listener: it answers a panic with 500 (bar 131) and tells browsers to stay with TLS.
