@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -90,11 +91,13 @@ func WriteProblem(w http.ResponseWriter, p *Problem) {
 }
 
 func encodeProblem(p *Problem) []byte {
-	body, err := json.Marshal(p)
-	if err != nil {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // for people in terminals; the media type keeps browsers from seeing HTML
+	if err := encoder.Encode(p); err != nil {
 		panic(err) // nothing in a Problem fails to encode
 	}
-	return append(body, '\n')
+	return body.Bytes()
 }
 
 func problemOf(status int, code, text string) Problem {
