@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -24,8 +25,9 @@ const (
 
 // Upstream is an API behind the gateway.
 type Upstream struct {
-	Prefix string   // of the judged paths that go to it, ending at a segment border; "/" = all; longest wins
-	URL    *url.URL // scheme http or https, host, and the path that takes the place of the gateway's base
+	Prefix      string   // of the judged paths that go to it, ending at a segment border; "/" = all; longest wins
+	URL         *url.URL // scheme http or https, host, and the path that takes the place of the gateway's base
+	NoWebSocket bool     // no connection to it may become a WebSocket
 }
 
 // Options configures a [Gateway]. Verifier and at least one upstream are required.
@@ -39,11 +41,12 @@ type Options struct {
 	Prefix    string // of our secrets; "" = latchward.DefaultPrefix
 	Upstreams []Upstream
 
-	PassCredential bool          // leave Authorization and X-API-Key in the request for the upstream
-	Open           bool          // non-authenticated mode: everything passes, nothing is judged or recorded (S3-19)
-	DialTimeout    time.Duration // 0 = DefaultDialTimeout
-	HeaderTimeout  time.Duration // 0 = DefaultHeaderTimeout
-	StreamCheck    time.Duration // 0 = DefaultStreamCheck
+	PassCredential bool           // leave Authorization and X-API-Key in the request for the upstream
+	Open           bool           // non-authenticated mode: everything passes, nothing is judged or recorded (S3-19)
+	RootCAs        *x509.CertPool // who may vouch for https upstreams; nil = whom the host trusts
+	DialTimeout    time.Duration  // for connecting, and again for the TLS handshake; 0 = DefaultDialTimeout
+	HeaderTimeout  time.Duration  // from the end of a request to the head of its answer; 0 = DefaultHeaderTimeout
+	StreamCheck    time.Duration  // 0 = DefaultStreamCheck
 	// StreamEnded is told of each stream that was ended because its verdict has become v; nil = nobody is.
 	StreamEnded func(ctx context.Context, v latchward.Verdict) error
 
@@ -52,23 +55,17 @@ type Options struct {
 }
 
 // Gateway is the handler of everything under its base. Use [New]; keep [Gateway.Run] running, or open streams outlive
-// their tokens.
+// their tokens. It is safe for concurrent use.
 type Gateway struct {
-	options Options
-	handler http.Handler // judges, or in open mode only cleans
-	routes  []*route     // longest prefix first
-	streams streams
+	options   Options
+	judge     httpauth.Judge
+	handler   http.Handler // judges, unless in open mode, and then forwards
+	routes    []*route     // longest prefix first
+	transport *http.Transport
+	streams   streams
 }
 
-// route is an upstream, ready to be proxied to.
-type route struct {
-	prefix string
-	target *url.URL
-	path   string // of the target, without a trailing slash
-	proxy  *httputil.ReverseProxy
-}
-
-// New returns a Gateway. Errors are of code invalid and name upstreams[i] or base.
+// New returns a Gateway. Errors are of code invalid and name verifier, base, upstreams, or upstreams[i].prefix or .url.
 func New(o Options) (*Gateway, error) {
 	base, err := latchward.ValidateBase(o.Base)
 	if err != nil {
@@ -80,28 +77,33 @@ func New(o Options) (*Gateway, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{options: o}
-	g.streams.judge = httpauth.Judge{
+	g := &Gateway{options: o, transport: newTransport(&o), judge: httpauth.Judge{
 		Verifier: o.Verifier, Persons: o.Persons, Proxies: o.Proxies, Base: base, Prefix: o.Prefix, Now: o.Now,
-	}
+	}}
 	if g.routes, err = g.newRoutes(o.Upstreams); err != nil {
 		return nil, err
 	}
-	forward := http.HandlerFunc(g.forward)
-	g.handler = httpauth.Require(o.Verifier, httpauth.Options{
-		Base: base, Prefix: o.Prefix, Persons: o.Persons, Proxies: o.Proxies, Recorder: o.Recorder, Guard: o.Guard, Now: o.Now,
-	})(forward)
-	if o.Open {
-		g.handler = open(base, forward)
+	if g.handler = http.HandlerFunc(g.open); !o.Open {
+		g.handler = httpauth.Require(o.Verifier, httpauth.Options{
+			Base: base, Prefix: o.Prefix, Persons: o.Persons, Proxies: o.Proxies, Recorder: o.Recorder, Guard: o.Guard, Now: o.Now,
+		})(http.HandlerFunc(g.judged))
 	}
 	return g, nil
+}
+
+// route is an upstream, ready to be proxied to.
+type route struct {
+	prefix    string
+	target    *url.URL
+	path      string // of the target, without a trailing slash
+	webSocket bool   // may be upgraded to
+	proxy     *httputil.ReverseProxy
 }
 
 func (g *Gateway) newRoutes(upstreams []Upstream) ([]*route, error) {
 	if len(upstreams) == 0 {
 		return nil, latchward.Invalid("upstreams", "name at least one upstream")
 	}
-	transport := newTransport(g.options)
 	buffers := newBufferPool()
 	var routes []*route
 	for i, u := range upstreams {
@@ -116,9 +118,11 @@ func (g *Gateway) newRoutes(upstreams []Upstream) ([]*route, error) {
 		if slices.ContainsFunc(routes, func(r *route) bool { return r.prefix == prefix }) {
 			return nil, latchward.Invalid(field+".prefix", "another upstream has the same prefix")
 		}
-		r := &route{prefix: prefix, target: u.URL, path: strings.TrimSuffix(u.URL.EscapedPath(), "/")}
+		r := &route{
+			prefix: prefix, target: u.URL, path: strings.TrimSuffix(u.URL.EscapedPath(), "/"), webSocket: !u.NoWebSocket,
+		}
 		r.proxy = &httputil.ReverseProxy{
-			Rewrite: g.rewrite(r), Transport: transport, BufferPool: buffers,
+			Rewrite: g.rewrite(r), Transport: g.transport, BufferPool: buffers,
 			ModifyResponse: g.cleanResponse, ErrorHandler: g.fail, ErrorLog: quiet,
 		}
 		routes = append(routes, r)
@@ -131,7 +135,7 @@ func checkURL(field string, u *url.URL) error {
 	switch {
 	case u == nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return latchward.Invalid(field, "must be an http or https URL with a host")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return latchward.Invalid(field, "must have neither user, query nor fragment")
 	}
 	if path := u.EscapedPath(); path != "" {
@@ -147,108 +151,64 @@ func checkURL(field string, u *url.URL) error {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		httpauth.WriteProblem(w, &httpauth.Problem{
-			Type: "about:blank", Title: http.StatusText(http.StatusMethodNotAllowed), Status: http.StatusMethodNotAllowed,
-			Detail: "Method not allowed", Error: "Method not allowed", Code: "method_not_allowed",
-		})
+		writeProblem(w, http.StatusMethodNotAllowed, latchward.CodeInvalid, "Method not allowed")
 		return
 	}
 	if hosts := r.Header["Host"]; len(hosts) > 0 && (len(hosts) > 1 || hosts[0] != r.Host) {
-		refuseRequest(w) // HTTP/2 with two authorities (bar 29)
+		refuse(w) // HTTP/2 with two authorities (bar 29)
 		return
 	}
 	g.handler.ServeHTTP(w, r)
 }
 
-func refuseRequest(w http.ResponseWriter) {
+func refuse(w http.ResponseWriter) {
 	httpauth.WriteVerdict(w, &latchward.Verdict{Reason: latchward.ReasonBadRequest})
 }
 
-// open lets every request with an unambiguous path under the base pass; a credential says nothing in this mode.
-func open(base string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		target, _, _ := strings.Cut(r.RequestURI, "?")
-		path, err := latchward.CanonicalPath(target)
-		if err != nil {
-			refuseRequest(w)
-			return
-		}
-		judged, under := latchward.JudgedPath(path, base)
-		if !under {
-			httpauth.WriteError(w, latchward.Errorf(latchward.CodeNotFound, "Not found"))
-			return
-		}
-		httpauth.StripIdentity(r.Header)
-		v := latchward.Verdict{Reason: latchward.ReasonMissing, Path: judged}
-		next.ServeHTTP(w, r.WithContext(latchward.WithVerdict(r.Context(), v)))
-	})
-}
-
-// forward hands a request that may pass to its upstream.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
+// judged serves a request that was let in.
+func (g *Gateway) judged(w http.ResponseWriter, r *http.Request) {
 	v, _ := latchward.VerdictFrom(r.Context())
-	route := g.route(v.Path)
-	if route == nil {
-		httpauth.WriteError(w, latchward.Errorf(latchward.CodeNotFound, "Not found"))
-		return
-	}
-	cleanRequest(r)
-	guardForm(r, &v)
-	if g.options.Open {
-		route.proxy.ServeHTTP(w, r)
-		return
-	}
-	ctx, done := g.streams.watch(r, &v)
-	defer done()
-	route.proxy.ServeHTTP(w, r.WithContext(ctx))
+	g.forward(newPassage(w, r, v))
 }
 
-func (g *Gateway) route(path string) *route {
+// open lets in whatever has a method and path with one meaning; a credential says nothing in this mode.
+func (g *Gateway) open(w http.ResponseWriter, r *http.Request) {
+	path, err := g.judge.Path(r)
+	if err == nil {
+		_, err = latchward.CanonicalMethod(r.Method)
+	}
+	if err != nil {
+		httpauth.WriteError(w, err)
+		return
+	}
+	httpauth.StripIdentity(r.Header)
+	g.forward(newPassage(w, r, latchward.Verdict{Reason: latchward.ReasonMissing, Path: path}))
+}
+
+// forward hands a request that was let in to its upstream.
+func (g *Gateway) forward(p *passage) {
+	defer p.cancel(nil)
+	route := g.routeOf(p.verdict.Path)
+	if route == nil {
+		httpauth.WriteError(p.ResponseWriter, latchward.Errorf(latchward.CodeNotFound, "Not found"))
+		return
+	}
+	cleanUpgrade(p.request, route)
+	if !p.guardForm() {
+		refuse(p.ResponseWriter)
+		return
+	}
+	g.streams.add(p)
+	defer g.streams.remove(p)
+	route.proxy.ServeHTTP(p, p.request)
+	p.cleanTrailer()
+}
+
+func (g *Gateway) routeOf(path string) *route {
 	for _, r := range g.routes {
 		if _, ok := latchward.JudgedPath(path, r.prefix); ok {
 			return r
 		}
 	}
 	return nil
-}
-
-// rewrite makes the request that the upstream gets. What it sets cannot be taken away by a client's Connection header,
-// which ReverseProxy has obeyed before (bar 89).
-func (g *Gateway) rewrite(route *route) func(*httputil.ProxyRequest) {
-	return func(p *httputil.ProxyRequest) {
-		v, _ := latchward.VerdictFrom(p.In.Context())
-		p.Out.URL = &url.URL{
-			Scheme: route.target.Scheme, Host: route.target.Host,
-			// Opaque goes out as it stands, byte for byte what was judged; Path would be encoded once more.
-			Opaque: route.path + v.Path, RawQuery: p.In.URL.RawQuery, ForceQuery: p.In.URL.ForceQuery,
-		}
-		p.Out.Host = route.target.Host
-		p.Out.Trailer = nil // clients say in trailers what they may not say in headers (bar 91)
-		g.setForwarded(p)
-		if !g.options.PassCredential {
-			p.Out.Header.Del("Authorization")
-			p.Out.Header.Del("X-Api-Key")
-		}
-		httpauth.SetIdentity(p.Out.Header, &v)
-	}
-}
-
-// setForwarded tells the upstream whom the request came from. What a client says about that is dropped, unless the
-// peer is a proxy that is trusted to say it.
-func (g *Gateway) setForwarded(p *httputil.ProxyRequest) {
-	trusted := g.options.Proxies.TrustsPeer(p.In)
-	if trusted {
-		if chain := p.In.Header["X-Forwarded-For"]; len(chain) > 0 {
-			p.Out.Header["X-Forwarded-For"] = chain
-		}
-	}
-	p.SetXForwarded()
-	if !trusted {
-		return
-	}
-	for _, name := range []string{"X-Forwarded-Proto", "X-Forwarded-Host"} {
-		if told := p.In.Header[name]; len(told) == 1 {
-			p.Out.Header[name] = told
-		}
-	}
 }

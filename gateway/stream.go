@@ -3,64 +3,59 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/latchward/latchward"
-	"github.com/latchward/latchward/httpauth"
 )
 
-var errStreamEnded = errors.New("the token stopped being valid")
+// streamEnded is why a request was ended whose verdict has become another.
+type streamEnded struct{ verdict latchward.Verdict }
+
+func (e *streamEnded) Error() string {
+	return "the request would be refused by now: " + string(e.verdict.Reason)
+}
+
+var errStopping = errors.New("the gateway is stopping")
 
 // streams are the requests being served. Those that last are judged again from time to time, and ended once they would
 // not be let in any more (bar 53).
 type streams struct {
-	judge httpauth.Judge
-	mu    sync.Mutex
-	open  map[*stream]struct{}
+	mu   sync.Mutex
+	open map[*passage]struct{}
 }
 
-type stream struct {
-	request *http.Request
-	since   time.Time
-	cancel  context.CancelCauseFunc
-}
-
-// watch returns the context in which r is served; the caller must call done when it has been.
-func (s *streams) watch(r *http.Request, v *latchward.Verdict) (ctx context.Context, done func()) {
-	ctx, cancel := context.WithCancelCause(r.Context())
-	one := &stream{request: r, since: v.At, cancel: cancel}
-	s.mu.Lock()
-	if s.open == nil {
-		s.open = map[*stream]struct{}{}
-	}
-	s.open[one] = struct{}{}
-	s.mu.Unlock()
-	return ctx, func() {
-		s.mu.Lock()
-		delete(s.open, one)
-		s.mu.Unlock()
-		cancel(nil)
-	}
-}
-
-// lasting returns the requests that have been served since before the given moment.
-func (s *streams) lasting(since time.Time) []*stream {
+func (s *streams) add(p *passage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var found []*stream
-	for one := range s.open {
-		if one.since.Before(since) {
-			found = append(found, one)
-		}
+	if s.open == nil {
+		s.open = map[*passage]struct{}{}
 	}
-	return found
+	s.open[p] = struct{}{}
 }
 
-// Run ends streams whose token has stopped being valid, within Options.StreamCheck of it, until ctx is done; then it
-// ends all that are left and returns.
+func (s *streams) remove(p *passage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, p)
+}
+
+func (s *streams) all() []*passage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.open))
+}
+
+// Run ends requests whose token has stopped being valid, within Options.StreamCheck of it, until ctx is done. Then it
+// closes connections to upstreams that nothing uses.
 func (g *Gateway) Run(ctx context.Context) error {
+	defer g.transport.CloseIdleConnections()
+	if g.options.Open {
+		<-ctx.Done()
+		return nil
+	}
 	interval := g.options.StreamCheck
 	if interval == 0 {
 		interval = DefaultStreamCheck
@@ -72,20 +67,28 @@ func (g *Gateway) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			g.endStreams(ctx, time.Now().Add(-interval/2))
+			g.endStreams(ctx, interval)
 		}
 	}
 }
 
-// endStreams judges again every request that began before since, and ends those that would be refused now. One that
-// cannot be judged goes on: a store that is away is no reason to cut off those who were let in.
-func (g *Gateway) endStreams(ctx context.Context, since time.Time) {
-	for _, one := range g.streams.lasting(since) {
-		v, err := g.streams.judge.JudgeAgain(one.request)
+// EndAll ends every request being served; for shutting down after the time for draining is over.
+func (g *Gateway) EndAll() {
+	for _, p := range g.streams.all() {
+		p.cancel(errStopping)
+	}
+}
+
+// endStreams judges every request being served again, taking at most so long for each, and ends those that would be
+// refused now. One that cannot be judged goes on: a store that is away is no reason to cut off those who were let in.
+func (g *Gateway) endStreams(ctx context.Context, most time.Duration) {
+	for _, p := range g.streams.all() {
+		v, err := g.judgeAgain(p, most)
 		if err != nil || v.Allowed() {
 			continue
 		}
-		one.cancel(errStreamEnded)
+		p.cancel(&streamEnded{v})
+		g.streams.remove(p) // it takes its time to end, and is to be told of once
 		g.options.Logger.Info("Stream ended.", "reason", v.Reason, "path", v.Path)
 		if g.options.StreamEnded == nil {
 			continue
@@ -96,9 +99,8 @@ func (g *Gateway) endStreams(ctx context.Context, since time.Time) {
 	}
 }
 
-// EndAll ends every request being served; for shutting down after the time for draining is over.
-func (g *Gateway) EndAll() {
-	for _, one := range g.streams.lasting(time.Unix(1<<40, 0)) {
-		one.cancel(errStreamEnded)
-	}
+func (g *Gateway) judgeAgain(p *passage, most time.Duration) (latchward.Verdict, error) {
+	ctx, cancel := context.WithTimeout(p.request.Context(), most)
+	defer cancel()
+	return g.judge.JudgeAgain(p.request.WithContext(ctx))
 }
