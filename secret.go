@@ -201,6 +201,23 @@ func ParseSecret(s Secret, prefix string, ring *KeyRing) (Credential, error) {
 	return Credential{KeyID: KeyID(stringBytes(body[:keyIDLen])), Digest: digest}, nil
 }
 
+// HoldsSecret reports whether text has somewhere in it what looks whole: prefix, shape and checksum of a secret, whoever
+// made it. It is for refusing and hiding secrets where they do not belong, such as in paths; nothing is allocated.
+func HoldsSecret(text, prefix string) bool {
+	for {
+		at := strings.Index(text, prefix)
+		if at < 0 {
+			return false
+		}
+		if end := at + len(prefix) + bodyLen; end <= len(text) {
+			if whole := text[at:end]; isBase62(whole[len(prefix):]) && checksumMatches(whole) {
+				return true
+			}
+		}
+		text = text[at+1:]
+	}
+}
+
 // ValidatePrefix checks that prefix is 2 to 14 characters: a lower-case letter, then a-z, 0-9 or _, and _ at the
 // end, so that a secret is at most 64 characters and one word to a double click. The error is of code invalid.
 func ValidatePrefix(prefix string) error {

@@ -38,15 +38,23 @@ func (u *usagePipeline) load(ctx context.Context, store UsageStore) error {
 // Record implements [Recorder]. The event is cut to its bounds, kept in memory and handed to the store within
 // Options.FlushInterval; a read on this node sees it at once.
 func (s *Service) Record(e *UsageEvent) bool {
-	e.Endpoint = cut(e.Endpoint, MaxEndpointLength)
-	e.UserAgent = cut(e.UserAgent, MaxUserAgentLength)
-	e.RequestID = cut(e.RequestID, MaxRequestIDLength)
+	e.Endpoint = cut(s.hide(e.Endpoint), MaxEndpointLength)
+	e.UserAgent = cut(s.hide(e.UserAgent), MaxUserAgentLength)
+	e.RequestID = cut(s.hide(e.RequestID), MaxRequestIDLength)
 	if !s.usage.journal.Append(e) {
 		s.counters.usageRefused.Add(1)
 		return false
 	}
 	s.counters.usageAccepted.Add(1)
 	return true
+}
+
+// hide keeps secrets that somebody put where they do not belong out of the database (S1-12).
+func (s *Service) hide(text string) string {
+	if HoldsSecret(text, s.prefix) {
+		return redactedText
+	}
+	return text
 }
 
 // cut returns at most n bytes of text, never half a character.

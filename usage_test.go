@@ -261,6 +261,32 @@ func TestRunFlushes(t *testing.T) {
 	})
 }
 
+// S1-12, bar 4: a secret in a path or user agent is refused where it is judged, and hidden where it is recorded.
+func TestSecretsInOddPlacesAreHidden(t *testing.T) {
+	f := newFixture(t, nil)
+	issued := f.create(t, latchward.NewToken{})
+	text := issued.Secret.Expose()
+	for path, want := range map[string]latchward.Reason{
+		"/products/" + text: latchward.ReasonBadRequest, "/a-" + text + "-b/c": latchward.ReasonBadRequest,
+		"/products/" + text[:len(text)-1]: latchward.ReasonAllowed, "/lw_/lw_1": latchward.ReasonAllowed,
+	} {
+		v, err := f.Verify(f.ctx, latchward.VerifyRequest{Secret: issued.Secret, Method: "GET", Path: path})
+		if err != nil || v.Reason != want {
+			t.Errorf("a path of %d characters: %s, %v", len(path), v.Reason, err)
+		}
+	}
+	event := f.event(issued.Token.ID, "/products/"+text, 200)
+	event.UserAgent, event.RequestID = "curl "+text, text
+	f.Record(event)
+	usage, err := f.TokenUsage(f.ctx, issued.Token.ID, 1)
+	if err != nil || len(usage.Recent) != 1 {
+		t.Fatalf("%d events, %v", len(usage.Recent), err)
+	}
+	if seen := fmt.Sprintf("%+v", usage); strings.Contains(seen, text) {
+		t.Error("a secret was recorded")
+	}
+}
+
 func TestAverages(t *testing.T) {
 	var c latchward.UsageCell
 	if c.AverageMilliseconds() != 0 { // S2-42: no data, 0

@@ -23,7 +23,7 @@ func (s *Service) Verify(ctx context.Context, r VerifyRequest) (Verdict, error) 
 }
 
 func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) error {
-	if !wellFormed(r) {
+	if !wellFormed(r) || HoldsSecret(r.Path, s.prefix) {
 		v.Reason = ReasonBadRequest
 		return nil
 	}

@@ -2,7 +2,6 @@ package httpauth
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -112,23 +111,11 @@ func queryHolds(query, prefix string) bool {
 			query = ""
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		if decodeQuery(name) == queryCredential || prefix != "" && isSecret(decodeQuery(value), prefix) {
+		if decodeQuery(name) == queryCredential || prefix != "" && latchward.HoldsSecret(decodeQuery(value), prefix) {
 			return true
 		}
 	}
 	return false
-}
-
-// noKeys tells the shape of a secret: what was made under one of no keys, but is whole, is forged.
-var noKeys = new(latchward.KeyRing)
-
-// isSecret reports whether text has the prefix, shape and checksum of a secret.
-func isSecret(text, prefix string) bool {
-	if !strings.HasPrefix(text, prefix) {
-		return false
-	}
-	_, err := latchward.ParseSecret(latchward.SecretFromText(text), prefix, noKeys)
-	return errors.Is(err, latchward.ErrForged)
 }
 
 // decodeQuery returns text decoded, or as it is when it cannot be.

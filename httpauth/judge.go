@@ -81,8 +81,9 @@ func (j *Judge) judge(r *http.Request, address netip.Addr) (latchward.Verdict, s
 }
 
 func (j *Judge) judgeAt(r *http.Request, path string, address netip.Addr) (latchward.Verdict, error) {
+	prefix := cmp.Or(j.Prefix, latchward.DefaultPrefix)
 	method, err := latchward.CanonicalMethod(r.Method)
-	if err != nil || queryHolds(r.URL.RawQuery, cmp.Or(j.Prefix, latchward.DefaultPrefix)) {
+	if err != nil || queryHolds(r.URL.RawQuery, prefix) || latchward.HoldsSecret(path, prefix) {
 		return j.refuse(latchward.ReasonBadRequest), nil
 	}
 	secret, reason := Credential(r)
