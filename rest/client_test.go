@@ -106,6 +106,11 @@ func TestClientManagesUsersAndKeys(t *testing.T) {
 	if len(users.Users) != 1 || users.NextCursor != nil || users.Users[0].ID != id {
 		t.Errorf("%s", jsonOf(t, users))
 	}
+	users, err = c.Users(ctx, rest.UserQuery{Limit: 3})
+	must(t, err)
+	if len(users.Users) != 3 || users.NextCursor != nil {
+		t.Errorf("a page that is just full goes on: %s", jsonOf(t, users))
+	}
 	_, err = c.RemoveUser(ctx, id)
 	must(t, err)
 	removed, err := c.User(ctx, id)

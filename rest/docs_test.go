@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/rest"
 )
 
@@ -147,10 +149,12 @@ func TestRepliesMatchTheDocument(t *testing.T) {
 func TestOpenAPIBounds(t *testing.T) {
 	d, _ := readDocument(t, newWorld(t, nil))
 	for schema, want := range map[string][]string{
-		"NewToken": {`"rate_limit":{"type":["integer","null"],"minimum":1,"maximum":10000000`,
+		"NewToken": {
+			limits("rate_limit", 1, latchward.MaxRateLimit), limits("idle_timeout_days", 1, latchward.MaxIdleTimeoutDays),
 			`"allowed_endpoints":{"type":["array","null"],"items":{"type":"string"}`,
 			`"expires_at":{"type":["string","null"],"format":"date-time"`},
-		"TokenChange": {`"active":{"type":"boolean"`},
+		"TokenChange": {`"active":{"type":"boolean"`, `"additionalProperties":false`},
+		"TokenOwner":  {`"additionalProperties":false`},
 		"Token": {`"allowed_endpoints":{"type":["array","null"]`, `"tags":{"type":"array"`,
 			`"status":{"type":"string","enum":["active","inactive","expired","revoked"]}`,
 			`"inactive_reason":{"type":["string","null"],"enum":["manual","idle",null]}`},
@@ -169,6 +173,22 @@ func TestOpenAPIBounds(t *testing.T) {
 	}
 }
 
+// limits is the schema of an integer that may be null.
+func limits(name string, least, most int64) string {
+	return fmt.Sprintf(`"%s":{"type":["integer","null"],"minimum":%d,"maximum":%d`, name, least, most)
+}
+
+// The bounds of parameters are the domain's.
+func TestParameterBounds(t *testing.T) {
+	_, text := readDocument(t, newWorld(t, nil))
+	for _, most := range []int{latchward.MaxPage, latchward.MaxUsageDays, rest.MaxBatch} {
+		items := fmt.Sprintf(`"maxItems": %d`, most)
+		if !strings.Contains(text, fmt.Sprintf(`"maximum": %d`, most)) && !strings.Contains(text, items) {
+			t.Errorf("%d bounds nothing", most)
+		}
+	}
+}
+
 // The page of the reference loads from here alone, and its policy lets it do nothing else.
 func TestDocsPage(t *testing.T) {
 	w := newWorld(t, nil)
@@ -181,6 +201,9 @@ func TestDocsPage(t *testing.T) {
 		}
 	}
 	for _, match := range regexp.MustCompile(`(src|href)="([^"]*)"`).FindAllStringSubmatch(page.Body.String(), -1) {
+		if match[2] == "data:," { // no icon
+			continue
+		}
 		r := w.do(http.MethodGet, "/api/latchward/"+match[2], "", "")
 		if r.Code != http.StatusOK {
 			t.Errorf("%s: status %d", match[2], r.Code)

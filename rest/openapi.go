@@ -67,6 +67,7 @@ func (o object) get(name string) any {
 // openAPI writes the OpenAPI 3.1 document of routes. Everything in it comes from the routes and their wire types.
 type openAPI struct {
 	schemas object
+	strict  bool // while a request is described: it has no members but those named
 }
 
 const apiDescription = "Issue, verify, limit, observe, rotate and revoke API tokens.\n\n" +
@@ -111,7 +112,9 @@ func (d *openAPI) operation(r *route) object {
 		o.set("parameters", parameters)
 	}
 	if r.body != nil {
+		d.strict = true
 		o.set("requestBody", object{{"required", !r.bodyMayMiss}, {"content", d.content(jsonType, r.body)}})
+		d.strict = false
 	}
 	responses := object{{strconv.Itoa(r.status), d.success(r)}}
 	for _, status := range r.failures() {
@@ -221,6 +224,9 @@ func (d *openAPI) objectSchema(sh *shape) object {
 	o := object{{"type", "object"}, {"properties", properties}}
 	if len(required) > 0 {
 		o.set("required", required)
+	}
+	if d.strict {
+		o.set("additionalProperties", false)
 	}
 	return o
 }

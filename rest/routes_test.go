@@ -197,7 +197,7 @@ func TestRoutesRefuseMembers(t *testing.T) {
 		if want == 0 {
 			want = c.status
 		}
-		if strings.HasPrefix(c.target, "/api/api-tokens/2") {
+		if strings.Contains(c.target, "/2") && c.member == 0 {
 			foreign := strings.Replace(c.target, "/2", "/1", 1)
 			theirs, none := w.do(r.Method, foreign, memberJWT, c.body), w.do(r.Method, strings.Replace(c.target, "/2", "/99",
 				1), memberJWT, c.body)

@@ -3,6 +3,8 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -25,7 +27,14 @@ type scanner struct {
 }
 
 func (s *scanner) malformed() error {
-	return latchward.Errorf(latchward.CodeInvalid, "The body is not valid JSON: see byte %d", s.at+1)
+	return notJSON("The body is not valid JSON: see byte %d", s.at+1)
+}
+
+// errNotJSON is the cause of errors about the text as a whole, which belong to no member.
+var errNotJSON = errors.New("not JSON")
+
+func notJSON(format string, args ...any) error {
+	return &latchward.Error{Code: latchward.CodeInvalid, Message: fmt.Sprintf(format, args...), Err: errNotJSON}
 }
 
 // peek returns the first byte of the next value or punctuation, or 0 at the end.
@@ -79,7 +88,7 @@ func (s *scanner) sequence(first, last byte, element func() error) error {
 		return err
 	}
 	if s.depth++; s.depth > maxDepth {
-		return latchward.Errorf(latchward.CodeInvalid, "The body nests deeper than %d levels", maxDepth)
+		return notJSON("The body nests deeper than %d levels", maxDepth)
 	}
 	if s.peek() != last {
 		for {

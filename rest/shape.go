@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -164,7 +165,7 @@ func texts[T ~string](values ...T) []string {
 // name the member at fault and repeat nothing that was sent.
 func (sh *shape) decode(text []byte, value any) error {
 	if !utf8.Valid(text) {
-		return latchward.Errorf(latchward.CodeInvalid, "The body is not valid UTF-8")
+		return errNotUTF8
 	}
 	s := &scanner{text: text}
 	if err := sh.check(s); err != nil {
@@ -175,10 +176,12 @@ func (sh *shape) decode(text []byte, value any) error {
 	}
 	if err := json.Unmarshal(text, value); err != nil {
 		// Only what no shape can tell is left: a number that no float64 holds.
-		return latchward.Errorf(latchward.CodeInvalid, "The body holds a number that is too large")
+		return notJSON("The body holds a number that is too large")
 	}
 	return nil
 }
+
+var errNotUTF8 = notJSON("The body is not valid UTF-8")
 
 // check reads the next value and returns what is wrong with it.
 func (sh *shape) check(s *scanner) error {
@@ -288,8 +291,11 @@ func showable(name []byte) string {
 
 // within puts the place of a value before the place inside it that err names.
 func within(place string, err error) error {
-	known, ok := err.(*latchward.Error) // made by check, never wrapped
-	if !ok || known == nil || strings.HasPrefix(known.Message, "The body") {
+	if err == nil {
+		return nil
+	}
+	var known *latchward.Error
+	if !errors.As(err, &known) || errors.Is(err, errNotJSON) {
 		return err
 	}
 	inner := *known

@@ -91,7 +91,7 @@ func (h *handler) readVerification(w http.ResponseWriter, r *http.Request, s *sc
 		return scanner{}, err
 	}
 	if !utf8.Valid(s.body) {
-		return scanner{}, latchward.Errorf(latchward.CodeInvalid, "The body is not valid UTF-8")
+		return scanner{}, errNotUTF8
 	}
 	return scanner{text: s.body}, nil
 }

@@ -282,9 +282,9 @@ func TestVerdictEncoding(t *testing.T) {
 func TestRetryAfterSurvives(t *testing.T) {
 	for i := range 5000 {
 		at := start.Add(time.Duration(i*7919) * time.Microsecond)
+		wait := time.Duration(1+i%3)*time.Second - time.Duration(i%50)*100*time.Microsecond
 		v := latchward.Verdict{Reason: latchward.ReasonRateLimited, At: at, Limit: latchward.LimitStatus{
-			Name: "rate_limit", Limit: 1, Window: time.Minute, Reset: at.Add(time.Duration(i%3)*time.Second +
-				time.Duration(i*101)*time.Microsecond),
+			Name: "rate_limit", Limit: 1, Window: time.Minute, Reset: at.Add(wait),
 		}}
 		text, err := rest.AppendVerdict(&v)
 		must(t, err)

@@ -1,10 +1,10 @@
 Scalar.createApiReference("#reference", {
   url: "openapi.json",
   showDeveloperTools: "never",
-  showToolbar: "never",
   hideClientButton: true,
   withDefaultFonts: false,
   telemetry: false,
   agent: { disabled: true },
+  authentication: { preferredSecurityScheme: "bearerAuth" },
   documentDownloadType: "json",
 });
