@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/latchward/latchward/internal/strictconn"
 )
 
 // Bounds of a connection. There is none for whole requests on the gateway: uploads and streams take as long as they
@@ -107,12 +109,7 @@ func (s *Server) plain(next http.Handler) http.Handler {
 }
 
 func (l *served) serve() error {
-	var err error
-	if l.secure {
-		err = l.server.ServeTLS(l.listener, "", "")
-	} else {
-		err = l.server.Serve(l.listener)
-	}
+	err := strictconn.Serve(l.server, l.listener)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
