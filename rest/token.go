@@ -15,7 +15,7 @@ type Token struct {
 	Name             string      `json:"name"`
 	Secret           PlainSecret `json:"token,omitzero" doc:"The secret, told only when it is made."`
 	Description      *string     `json:"description"`
-	Active           bool        `json:"active" doc:"False once disabled by somebody or idle; see status."`
+	Active           bool        `json:"active" doc:"False once disabled or idle; see status."`
 	RateLimit        int64       `json:"rate_limit" doc:"Requests per minute; the minute slides."`
 	AllowedEndpoints []string    `json:"allowed_endpoints" null:"true" doc:"Patterns; null is no restriction."`
 	ExpiresAt        Time        `json:"expires_at" null:"true" doc:"Expired from this instant on."`
@@ -148,10 +148,15 @@ type TokenQuery struct {
 }
 
 func tokenOf(t *latchward.Token, now time.Time) Token {
+	inactive := t.Inactive(now) // an idle token shows as what the sweep will record, which spares revoked ones
+	if t.Revoked() {
+		inactive = t.InactiveReason
+	}
 	wire := Token{
-		ID: int64(t.ID), Name: t.Name, Description: textOrNull(t.Description), Active: t.Active, RateLimit: t.RateLimit,
+		ID: int64(t.ID), Name: t.Name, Description: textOrNull(t.Description), RateLimit: t.RateLimit,
+		Active: inactive == "", InactiveReason: textOrNull(inactive),
 		ExpiresAt: Time{t.ExpiresAt}, LastUsedAt: Time{t.LastUsedAt}, CreatedAt: Time{t.CreatedAt},
-		UpdatedAt: Time{t.UpdatedAt}, Kind: t.Kind, Status: t.Status(now), InactiveReason: textOrNull(t.Inactive(now)),
+		UpdatedAt: Time{t.UpdatedAt}, Kind: t.Kind, Status: t.Status(now),
 		Prefix: t.Prefix, Owner: ownerOf(t.Owner), NotBefore: Time{t.NotBefore}, Permissions: t.Permissions,
 		Tags: append([]string{}, t.Tags...), Metadata: t.Metadata,
 		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason),

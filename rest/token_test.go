@@ -366,7 +366,7 @@ func TestFilters(t *testing.T) {
 	w.clock.advance(40 * 24 * time.Hour)
 	_ = tagged
 	list := decode[rest.TokenList](t, w.do(http.MethodGet, "/api/api-tokens?status=inactive", adminJWT, ""), 200)
-	if len(list.Tokens) != 4 || *list.Tokens[0].InactiveReason != latchward.InactiveIdle { // S3-04
+	if len(list.Tokens) != 4 || *list.Tokens[0].InactiveReason != latchward.InactiveIdle || list.Tokens[0].Active { // S3-04
 		t.Errorf("after 40 days: %+v", list.Tokens)
 	}
 }
