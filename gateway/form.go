@@ -18,7 +18,7 @@ type form interface {
 //
 // Overrides in other kinds of body are for the upstream to know about.
 func (p *passage) guardForm() bool {
-	r := p.request
+	r := p.in
 	if r.Method != http.MethodPost || p.verdict.Token == nil || !restrictsMethod(p.verdict.Token.AllowedEndpoints) {
 		return true
 	}

@@ -242,6 +242,7 @@ func parseAnswers(t *testing.T, text string) (answers []answer) {
 // upstream is a server that remembers what reached it.
 type upstream struct {
 	address string
+	server  *http.Server
 	seen    chan seen
 	mu      sync.Mutex
 	wire    bytes.Buffer // the bytes of all connections
@@ -258,9 +259,19 @@ type seen struct {
 func startUpstream(t *testing.T, handler http.Handler) *upstream {
 	t.Helper()
 	u := &upstream{seen: make(chan seen, 100_000)}
-	server := &http.Server{Handler: u.remember(handler)}
-	u.address = serve(t, server, func(l net.Listener) error { return server.Serve(tapped{l, u}) })
+	u.server = &http.Server{Handler: u.remember(handler)}
+	u.address = serve(t, u.server, func(l net.Listener) error { return u.server.Serve(tapped{l, u}) })
 	return u
+}
+
+// finish waits until everything that has come is served. Nothing comes after it.
+func (u *upstream) finish(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := u.server.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (u *upstream) url(path string) *url.URL {

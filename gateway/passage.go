@@ -6,101 +6,102 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync"
 	"sync/atomic"
 
 	"github.com/latchward/latchward"
 )
 
-// passage is one request on its way to an upstream and back, and the ResponseWriter that ReverseProxy gets. Everything
-// that has to be remembered of it is in one allocation.
+// passage is one request on its way to an upstream and back: everything that has to be remembered of it in one
+// allocation.
 type passage struct {
-	http.ResponseWriter
-	request *http.Request // as it was judged, and as ReverseProxy gets it
+	w       http.ResponseWriter
+	in      *http.Request // as it was judged; never changed, because it may be judged again
 	verdict latchward.Verdict
+	ctx     context.Context // of the request that is sent
 	cancel  context.CancelCauseFunc
 	body    clientBody
+	trace   httptrace.ClientTrace
 
-	answered bool           // the final answer has come, or there will be none
-	interim  http.Header    // of an interim answer that is coming
-	interims int            // that have come
-	response *http.Response // the final answer; nil when there is none
+	webSocket bool // was asked for
+
+	mu       sync.Mutex
+	interims int  // interim answers that have come
+	final    bool // no more of them are passed on
 }
 
-type passageKey struct{}
-
-// newPassage returns the passage of a request that is let in. The caller must call cancel in the end.
+// newPassage returns the passage of a request that is let in. The caller must call end.
 func newPassage(w http.ResponseWriter, r *http.Request, v latchward.Verdict) *passage {
-	p := &passage{ResponseWriter: w, verdict: v}
+	p := &passage{w: w, in: r, verdict: v}
+	p.body.ReadCloser = r.Body
+	p.trace.Got1xxResponse = p.interim
 	ctx, cancel := context.WithCancelCause(r.Context())
-	p.cancel = cancel
-	p.request = r.WithContext(context.WithValue(ctx, passageKey{}, p))
-	if r.Body != nil && r.Body != http.NoBody {
-		p.body.ReadCloser = r.Body
-		p.request.Body = &p.body
-	}
+	p.ctx, p.cancel = httptrace.WithClientTrace(ctx, &p.trace), cancel
 	return p
 }
 
-func passageFrom(ctx context.Context) *passage { return ctx.Value(passageKey{}).(*passage) }
-
-// Unwrap serves http.ResponseController.
-func (p *passage) Unwrap() http.ResponseWriter { return p.ResponseWriter }
-
-// Header returns the header of the answer that is coming. Interim ones (103 and the like) have their own: ReverseProxy
-// clears theirs after each, and what was set for the final one must survive that.
-func (p *passage) Header() http.Header {
-	if p.answered {
-		return p.ResponseWriter.Header()
-	}
-	if p.interim == nil {
-		p.interim = http.Header{}
-	}
-	return p.interim
+// end lets go of whatever is still under way.
+func (p *passage) end() {
+	p.body.ended.Store(true)
+	p.cancel(nil)
 }
 
-// WriteHeader sends the head of an answer.
-func (p *passage) WriteHeader(status int) {
-	if p.answered {
-		p.ResponseWriter.WriteHeader(status)
-		return
-	}
-	p.writeInterim(status)
-}
-
-// maxInterims bounds how many interim answers an upstream may make its clients read (bar 100).
+// maxInterims bounds how many interim answers an upstream may make a client read (bar 100).
 const maxInterims = 10
 
-var errInterims = errors.New("the upstream sends one interim answer after the other")
+var errInterims = errors.New("it sends one interim answer after the other")
 
-// writeInterim passes an interim answer on (RFC 9110 §15.2).
-func (p *passage) writeInterim(status int) {
+// interim passes an interim answer (103 and the like) on (RFC 9110 §15.2). What was set for the final answer waits
+// meanwhile. The transport calls it, from wherever it reads.
+func (p *passage) interim(status int, from textproto.MIMEHeader) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.final || !p.in.ProtoAtLeast(1, 1) {
+		return nil
+	}
 	if p.interims++; p.interims > maxInterims {
-		p.cancel(errInterims)
-		return
+		return errInterims
 	}
-	if !p.request.ProtoAtLeast(1, 1) {
-		return
+	h := p.w.Header()
+	own := maps.Clone(h)
+	passHeader(h, http.Header(from))
+	for name := range own {
+		delete(h, name)
 	}
-	header := p.ResponseWriter.Header()
-	final := maps.Clone(header)
-	p.cleanAnswer(p.interim)
-	clear(header)
-	maps.Copy(header, p.interim)
-	p.ResponseWriter.WriteHeader(status)
-	clear(header)
-	maps.Copy(header, final)
+	p.w.WriteHeader(status)
+	clear(h)
+	maps.Copy(h, own)
+	return nil
 }
 
-// clientBody is the body of a request as the upstream gets it. Reading it tells who is to blame when that fails.
+// closeInterim makes the header the final answer's.
+func (p *passage) closeInterim() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.final = true
+}
+
+// clientBody is the body of a request as the upstream gets it. Reading it tells who is to blame when that fails. Closing
+// it does nothing: the server closes the body itself, and a transport that closed it while the client is still asked to
+// go on would wait for it.
 type clientBody struct {
 	io.ReadCloser
 	form   form        // looks for method overrides; nil = it is not looked into
 	broken atomic.Bool // it could not be read, or must not be
+	ended  atomic.Bool // the handler has returned, and must not be outlived by a read
 }
 
-var errOverride = errors.New("the form asks for another method than the one that was judged")
+var (
+	errOverride = errors.New("the form asks for another method than the one that was judged")
+	errEnded    = errors.New("the request has ended")
+)
 
 func (b *clientBody) Read(data []byte) (int, error) {
+	if b.ended.Load() {
+		return 0, errEnded
+	}
 	n, err := b.ReadCloser.Read(data)
 	if b.form != nil && !b.form.passes(data[:n]) {
 		n, err = 0, errOverride
@@ -110,3 +111,5 @@ func (b *clientBody) Read(data []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (b *clientBody) Close() error { return nil }

@@ -1,32 +1,84 @@
 package gateway
 
 import (
+	"iter"
 	"net"
 	"net/http"
-	"net/http/httputil"
+	"net/textproto"
 	"net/url"
 	"strings"
 
 	"github.com/latchward/latchward/httpauth"
 )
 
-// rewrite makes the request that the upstream gets. ReverseProxy has obeyed the client's Connection header before, so
-// that it takes away nothing that is set here (bar 89).
-func (g *Gateway) rewrite(route *route) func(*httputil.ProxyRequest) {
-	return func(r *httputil.ProxyRequest) {
-		p, out := passageFrom(r.In.Context()), r.Out
-		out.URL = &url.URL{
-			Scheme: route.target.Scheme, Host: route.target.Host,
-			// Opaque goes out as it stands, byte for byte what was judged; Path would be encoded once more.
-			Opaque: route.path + p.verdict.Path, RawQuery: cleanQuery(r.In.URL.RawQuery), ForceQuery: r.In.URL.ForceQuery,
-		}
-		out.Host = route.target.Host
-		out.Trailer = nil // clients say in trailers what they may not say in headers (bar 91)
-		g.cleanHeader(out.Header)
-		g.setForwarded(r)
-		httpauth.SetIdentity(out.Header, &p.verdict)
-		hideIdempotency(out.Header)
+// outgoing returns the request that the upstream gets.
+func (g *Gateway) outgoing(p *passage, route *route) *http.Request {
+	out := p.in.WithContext(p.ctx)
+	out.URL = &url.URL{
+		Scheme: route.scheme, Host: route.host,
+		// Opaque goes out as it stands, byte for byte what was judged; Path would be encoded once more.
+		Opaque: route.path + p.verdict.Path, RawQuery: cleanQuery(p.in.URL.RawQuery), ForceQuery: p.in.URL.ForceQuery,
 	}
+	out.Host, out.RequestURI, out.Close = route.host, "", false
+	out.Header = g.outgoingHeader(p, route)
+	out.Trailer = nil // clients say in trailers what they may not say in headers (bar 91)
+	if out.Body = &p.body; p.in.ContentLength == 0 || p.in.Body == nil {
+		out.Body = nil // or it could not be sent again over another connection
+	}
+	return out
+}
+
+// outgoingHeader returns the header that the upstream gets. Values are shared with the client's.
+func (g *Gateway) outgoingHeader(p *passage, route *route) http.Header {
+	in := p.in.Header
+	h := make(http.Header, len(in)+8) // what is added below
+	for name, values := range in {
+		if !isForbidden(name) && (g.options.PassCredential || !isCredential(name)) {
+			h[name] = values
+		}
+	}
+	for name := range listed(in["Connection"]) { // before we add ours, which nobody can take away (bar 89)
+		delete(h, textproto.CanonicalMIMEHeaderKey(name))
+	}
+	if h["User-Agent"] == nil {
+		h["User-Agent"] = noUserAgent
+	}
+	if lists(in["Te"], "trailers") {
+		h["Te"] = []string{"trailers"}
+	}
+	if p.webSocket = route.webSocket && wantsWebSocket(p.in); p.webSocket {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	}
+	cleanCookies(h)
+	hideIdempotency(h)
+	g.setForwarded(h, p.in)
+	httpauth.SetIdentity(h, &p.verdict)
+	return h
+}
+
+// noUserAgent keeps http.Transport from naming itself.
+var noUserAgent = []string{""}
+
+// listed yields the members of a list in a header, such as that of Connection.
+func listed(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for member := range strings.SplitSeq(line, ",") {
+				if member = textproto.TrimString(member); member != "" && !yield(member) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func lists(lines []string, member string) bool {
+	for m := range listed(lines) {
+		if strings.EqualFold(m, member) {
+			return true
+		}
+	}
+	return false
 }
 
 // hideIdempotency keeps http.Transport from sending a POST a second time after bytes were sent, as it does when it knows
@@ -40,28 +92,9 @@ func hideIdempotency(h http.Header) {
 	}
 }
 
-// cleanHeader removes what the upstream must not see.
-func (g *Gateway) cleanHeader(h http.Header) {
-	for name := range h {
-		if isForbidden(name) {
-			delete(h, name)
-		}
-	}
-	if !g.options.PassCredential {
-		delete(h, "Authorization")
-		for name := range h {
-			if isSpelling(name, "x-api-key") {
-				delete(h, name)
-			}
-		}
-	}
-	cleanCookies(h)
-}
-
 // setForwarded tells the upstream whom the request came from. What a client says about that does not count, unless the
 // peer is a proxy that is trusted to say it.
-func (g *Gateway) setForwarded(r *httputil.ProxyRequest) {
-	in, h := r.In, r.Out.Header
+func (g *Gateway) setForwarded(h http.Header, in *http.Request) {
 	proto, host := "http", in.Host
 	if in.TLS != nil {
 		proto = "https"
@@ -78,8 +111,7 @@ func (g *Gateway) setForwarded(r *httputil.ProxyRequest) {
 			host = told[0]
 		}
 	}
-	// One slice for the three values: every request pays for it.
-	values := []string{proto, host, chain}
+	values := []string{proto, host, chain} // in one allocation, since every request pays for them
 	h["X-Forwarded-Proto"], h["X-Forwarded-Host"] = values[0:1:1], values[1:2:2]
 	if chain != "" {
 		h["X-Forwarded-For"] = values[2:3:3]
@@ -95,23 +127,17 @@ func peerOf(r *http.Request) string {
 	return host
 }
 
-// cleanUpgrade lets only WebSocket upgrades through: an upstream that upgrades to h2c would serve requests that nobody
-// judged (bar 92).
-func cleanUpgrade(r *http.Request, route *route) {
-	if r.Header["Upgrade"] != nil && !(route.webSocket && wantsWebSocket(r)) {
-		delete(r.Header, "Upgrade")
-	}
-}
-
-// wantsWebSocket follows RFC 6455 §4.1 and RFC 9110 §7.8.
+// wantsWebSocket reports whether a request asks to become a WebSocket (RFC 6455 §4.1, RFC 9110 §7.8). No other upgrade is
+// passed on: an upstream that goes over to h2c would serve requests that nobody judged (bar 92).
 func wantsWebSocket(r *http.Request) bool {
 	protocols := r.Header["Upgrade"]
-	return len(protocols) == 1 && strings.EqualFold(protocols[0], "websocket") &&
+	return len(protocols) == 1 && strings.EqualFold(protocols[0], "websocket") && lists(r.Header["Connection"], "upgrade") &&
 		r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor >= 1
 }
 
-// forbidden are the headers that make some servers treat a request as another one, in the form that folded gives them.
-// All that begin with one of forbiddenPrefixes are, too.
+// forbidden are the headers of a client that no upstream gets: those about the connection, and those that make some
+// servers treat a request as another one. They are in the form that appendFolded gives them. All that begin with one of
+// forbiddenPrefixes are forbidden, too.
 var (
 	forbidden = map[string]bool{
 		// another method (bar 27)
@@ -121,8 +147,10 @@ var (
 		// another client; ours is in X-Forwarded-For
 		"forwarded": true, "x-forwarded": true, "x-real-ip": true, "x-client-ip": true, "x-cluster-client-ip": true,
 		"true-client-ip": true, "cf-connecting-ip": true, "fastly-client-ip": true, "client-ip": true, "x-remote-addr": true,
-		// another length; http.Transport writes these itself, so this is about other spellings
-		"content-length": true, "transfer-encoding": true,
+		// hop by hop (RFC 9110 §7.6.1); http.Transport writes what is needed of them itself
+		"connection": true, "proxy-connection": true, "keep-alive": true, "proxy-authenticate": true,
+		"proxy-authorization": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+		"content-length": true,
 		// a proxy for the upstream's own requests, where headers become HTTP_… variables
 		"proxy": true,
 		// settings of an upgrade that is not forwarded
@@ -147,10 +175,16 @@ func isForbidden(name string) bool {
 	return len(name) <= maxFolded && forbidden[string(folded)]
 }
 
-// isSpelling reports whether name is folded, spelled in any way.
-func isSpelling(name, folded string) bool {
+// isCredential reports whether a header is one that credentials are sent in (bar 94).
+func isCredential(name string) bool {
 	var space [maxFolded]byte
-	return len(name) == len(folded) && string(appendFolded(space[:0], name)) == folded
+	switch len(name) {
+	case len("Authorization"):
+		return name == "Authorization"
+	case len("x-api-key"):
+		return string(appendFolded(space[:0], name)) == "x-api-key"
+	}
+	return false
 }
 
 // appendFolded appends the beginning of name, up to b's capacity, as the least careful server reads it: in lower case,

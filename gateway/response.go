@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"slices"
@@ -14,48 +13,107 @@ import (
 	"github.com/latchward/latchward/httpauth"
 )
 
-var errSwitch = errors.New("the upstream switches to a protocol that nobody asked for")
-
-// cleanResponse removes from an upstream's answer what would pass for ours (bar 100).
-func (g *Gateway) cleanResponse(response *http.Response) error {
-	p := passageFrom(response.Request.Context())
-	if response.StatusCode == http.StatusSwitchingProtocols && p.request.Header["Upgrade"] == nil {
-		return errSwitch
+// answer passes an upstream's answer on to the client.
+func (g *Gateway) answer(p *passage, response *http.Response) {
+	defer response.Body.Close()
+	h := p.w.Header()
+	passHeader(h, response.Header)
+	if !g.options.Open {
+		markPrivate(h)
 	}
-	p.answered, p.response = true, response
-	p.cleanAnswer(response.Header)
-	p.cleanAnswer(response.Trailer)
-	delete(response.Trailer, "Set-Cookie")
-	if !g.options.Open && response.StatusCode != http.StatusSwitchingProtocols {
-		markPrivate(response.Header)
+	announced := announce(h, response.Trailer)
+	p.w.WriteHeader(response.StatusCode)
+	if err := g.copyBody(p.w, response); err != nil {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
-	return nil
+	if len(response.Trailer) > 0 {
+		passTrailer(p.w, response.Trailer, announced)
+	}
 }
 
-// cleanAnswer removes from a header or trailer of the upstream's what only we say, and what we have said already.
-func (p *passage) cleanAnswer(h http.Header) {
-	if h == nil {
-		return
+// copyBody copies the body of a response. One whose length nobody knows may be a stream of events, of which each has to
+// arrive before the next is made.
+func (g *Gateway) copyBody(w http.ResponseWriter, response *http.Response) error {
+	streams := response.ContentLength < 0
+	if streams {
+		if err := flush(w); err != nil {
+			return err
+		}
 	}
-	httpauth.StripIdentity(h)
-	for name := range p.ResponseWriter.Header() {
-		delete(h, name)
+	buffer := g.buffers.get()
+	defer g.buffers.put(buffer)
+	for {
+		n, err := response.Body.Read(buffer[:])
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+			if streams {
+				if err := flush(w); err != nil {
+					return err
+				}
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	delete(h, "Server")  // tells what is behind us
-	delete(h, "Alt-Svc") // would lead clients past us
-	cleanSetCookies(h)
 }
 
-// cleanTrailer does the same for fields of the trailer that were not announced: ReverseProxy sets them after the body.
-func (p *passage) cleanTrailer() {
-	if p.response == nil || len(p.response.Trailer) == 0 {
-		return
+func flush(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() }
+
+// notPassed are fields of an upstream's answer that no client gets: hop by hop (RFC 9110 §7.6.1), or about the upstream.
+var notPassed = map[string]bool{
+	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true,
+	"Proxy-Authorization": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
+	"Server":  true, // tells what is behind us
+	"Alt-Svc": true, // would lead clients past us
+}
+
+// passHeader adds an upstream's header to one in which we have said something already: that stands, and nothing in the
+// upstream's passes for ours (bar 100).
+func passHeader(h, from http.Header) {
+	for name := range listed(from["Connection"]) {
+		from.Del(name)
 	}
-	h := p.ResponseWriter.Header()
-	for name := range h {
-		bare, found := strings.CutPrefix(name, http.TrailerPrefix)
-		if found && (httpauth.Managed(bare) || h[bare] != nil || bare == "Set-Cookie") {
-			delete(h, name)
+	cleanSetCookies(from)
+	for name, values := range from {
+		if passes(h, name) {
+			h[name] = values
+		}
+	}
+}
+
+func passes(h http.Header, name string) bool {
+	return h[name] == nil && !notPassed[name] && !httpauth.Managed(name)
+}
+
+// announce tells the client of the trailer fields that the upstream has announced, and returns those.
+func announce(h, trailer http.Header) (announced []string) {
+	for name := range trailer {
+		if passes(h, name) && name != "Set-Cookie" {
+			announced = append(announced, name)
+		}
+	}
+	if announced != nil {
+		h["Trailer"] = []string{strings.Join(announced, ", ")}
+	}
+	return announced
+}
+
+// passTrailer passes an upstream's trailer on, also the fields that were not announced.
+func passTrailer(w http.ResponseWriter, trailer http.Header, announced []string) {
+	_ = flush(w) // so that the server does not work out a length, which leaves no room for a trailer
+	h := w.Header()
+	for name, values := range trailer {
+		switch {
+		case slices.Contains(announced, name):
+			h[name] = values
+		case passes(h, name) && name != "Set-Cookie":
+			h[http.TrailerPrefix+name] = values
 		}
 	}
 }
@@ -65,91 +123,44 @@ func (p *passage) cleanTrailer() {
 func markPrivate(h http.Header) {
 	h["Vary"] = append(h["Vary"], "Authorization")
 	delete(h, "X-Accel-Expires") // nginx believes it before Cache-Control
-	for _, line := range h["Cache-Control"] {
-		for directive := range strings.SplitSeq(line, ",") {
-			switch strings.ToLower(strings.TrimSpace(directive)) {
-			case "private", "no-store":
-				return
-			}
+	for directive := range listed(h["Cache-Control"]) {
+		if strings.EqualFold(directive, "private") || strings.EqualFold(directive, "no-store") {
+			return
 		}
 	}
 	h["Cache-Control"] = append(h["Cache-Control"], "private")
 }
 
 // fail answers for an upstream that did not. The client learns nothing about where it is (bar 101).
-func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := w.(*passage)
-	p.answered = true
+func (g *Gateway) fail(p *passage, err error) {
 	var ended *streamEnded
-	cause := context.Cause(r.Context())
+	cause := context.Cause(p.ctx)
 	switch {
 	case errors.As(cause, &ended):
-		httpauth.WriteVerdict(w, &ended.verdict)
+		httpauth.WriteVerdict(p.w, &ended.verdict)
 	case errors.Is(cause, errStopping):
-		httpauth.WriteError(w, latchward.Errorf(latchward.CodeUnavailable, "The gateway is stopping; send the request again."))
-	case cause != nil && !errors.Is(cause, errInterims):
+		httpauth.WriteError(p.w, latchward.Errorf(latchward.CodeUnavailable, "The gateway is stopping; send the request again."))
+	case cause != nil:
 		panic(http.ErrAbortHandler) // the client has left; nobody reads an answer
 	case p.body.broken.Load():
-		refuse(w)
+		refuse(p.w)
 	default:
-		g.failUpstream(w, r, errors.Join(err, cause))
+		g.failUpstream(p, err)
 	}
 }
 
-func (g *Gateway) failUpstream(w http.ResponseWriter, r *http.Request, err error) {
+func (g *Gateway) failUpstream(p *passage, err error) {
 	status, text := http.StatusBadGateway, "The service behind this gateway cannot be reached"
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		status, text = http.StatusGatewayTimeout, "The service behind this gateway did not answer in time"
 	}
-	g.options.Logger.Warn("Upstream failed.", "upstream", r.URL.Host, "status", status, "error", err)
-	writeProblem(w, status, latchward.CodeUnavailable, text)
+	g.options.Logger.Warn("Upstream failed.", "path", p.verdict.Path, "status", status, "error", err)
+	writeProblem(p.w, status, latchward.CodeUnavailable, text)
 }
 
 func writeProblem(w http.ResponseWriter, status int, code latchward.Code, text string) {
 	httpauth.WriteProblem(w, &httpauth.Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: text, Error: text, Code: string(code),
 	})
-}
-
-// quiet takes what ReverseProxy would print: broken connections are normal, and what else goes wrong g.fail knows.
-var quiet = log.New(io.Discard, "", 0)
-
-// ownCookie reports whether a cookie is one of Latchward's.
-func ownCookie(name string) bool {
-	return strings.HasPrefix(strings.TrimPrefix(strings.TrimSpace(name), "__Host-"), "latchward")
-}
-
-// cleanCookies takes our cookies out of a request and leaves the rest as it is: cookies ignore ports, so a browser sends
-// ours to every service on the host (bar 94).
-func cleanCookies(h http.Header) {
-	lines := h["Cookie"]
-	if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, "latchward") }) {
-		return
-	}
-	var kept []string
-	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
-			if name, _, _ := strings.Cut(pair, "="); !ownCookie(name) {
-				kept = append(kept, strings.TrimSpace(pair))
-			}
-		}
-	}
-	if delete(h, "Cookie"); len(kept) > 0 {
-		h["Cookie"] = []string{strings.Join(kept, "; ")}
-	}
-}
-
-// cleanSetCookies takes our cookies out of an answer.
-func cleanSetCookies(h http.Header) {
-	if h["Set-Cookie"] == nil {
-		return
-	}
-	kept := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool {
-		name, _, _ := strings.Cut(line, "=")
-		return ownCookie(name)
-	})
-	if h["Set-Cookie"] = kept; len(kept) == 0 {
-		delete(h, "Set-Cookie")
-	}
 }

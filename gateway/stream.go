@@ -100,7 +100,7 @@ func (g *Gateway) endStreams(ctx context.Context, most time.Duration) {
 }
 
 func (g *Gateway) judgeAgain(p *passage, most time.Duration) (latchward.Verdict, error) {
-	ctx, cancel := context.WithTimeout(p.request.Context(), most)
+	ctx, cancel := context.WithTimeout(p.ctx, most)
 	defer cancel()
-	return g.judge.JudgeAgain(p.request.WithContext(ctx))
+	return g.judge.JudgeAgain(p.in.WithContext(ctx))
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"sync"
 	"time"
 )
@@ -34,17 +33,14 @@ func newTransport(o *Options) *http.Transport {
 	}
 }
 
-// bufferPool lends the buffers through which bodies are copied.
-type bufferPool struct{ pool sync.Pool }
+// buffers lends those through which bodies are copied.
+type buffers struct{ pool sync.Pool }
 
-func newBufferPool() httputil.BufferPool {
-	return &bufferPool{pool: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
-}
-
-func (p *bufferPool) Get() []byte { return p.pool.Get().(*[bufferSize]byte)[:] }
-
-func (p *bufferPool) Put(buffer []byte) {
-	if len(buffer) == bufferSize {
-		p.pool.Put((*[bufferSize]byte)(buffer))
+func (b *buffers) get() *[bufferSize]byte {
+	if buffer, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buffer
 	}
+	return new([bufferSize]byte)
 }
+
+func (b *buffers) put(buffer *[bufferSize]byte) { b.pool.Put(buffer) }

@@ -324,7 +324,7 @@ func remote(t *testing.T, s *latchward.Service, now func() time.Time) func(conte
 // FuzzQuestion compares the two decoders of a VerifyRequest: they must accept the same texts and read the same.
 func FuzzQuestion(f *testing.F) {
 	for _, seed := range []string{
-		`{"token":"x"}`,
+		"{\"token\":\"a\nb\"}", "{\"token\":\"a\\t\nb\"}", `{"token":"x"}`,
 		`{"token":"\u006c\"w","method":"GET","path":"/a","address":"::1","permissions":["a.b"],
 "cost":3,"record":false,"dry_run":true}`,
 		`{"token":"x","cost":0}`, `{"token":"x","cost":1.0}`, `{"token":"x","path":null}`, `{"token":"\ud83d\udc1d"}`,

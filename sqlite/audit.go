@@ -12,8 +12,8 @@ import (
 const (
 	auditColumns = `id, at, actor_type, actor_id, actor_name, address, user_agent, request_id, action,
 		target_type, target_id, target_name, before, after`
-	insertAudit = `INSERT INTO audit_entries (at, actor_type, actor_id, actor_name, address, user_agent, request_id, action,
-			target_type, target_id, target_name, before, after)
+	insertAudit = `INSERT INTO audit_entries (at, actor_type, actor_id, actor_name, address, user_agent, request_id,
+			action, target_type, target_id, target_name, before, after)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 

@@ -17,35 +17,29 @@ const benchTokens = 100_000
 func benchStore(b *testing.B) *Store {
 	b.Helper()
 	s := open(b, newPath(b), Options{})
-	for _, text := range []string{
-		`INSERT INTO users (name, administrator, active, created_at, updated_at)
-			SELECT 'user ' || value, 0, 1, 0, 0 FROM json_each(?)`,
-		`INSERT INTO api_tokens (name, token, key_id, token_prefix, description, user_id, kind, allowed_endpoints, tags,
-				created_at, updated_at, last_used_at, idle_timeout_days)
-			SELECT 'Weather station ' || value, format('%048d', value), format('1%010d', value), 'lw_10000000',
-				'Sends a reading every minute', 1 + value % 1000, 'personal', '["/products*","GET,POST /orders"]', '["roof","north"]',
-				1700000000000 + value * 7919 % 100003, 1700000000000, 1700000000000, 30 FROM json_each(?)`,
-	} {
-		err := s.write(b.Context(), func(w *work) error {
-			list := []byte{'['}
-			for i := range benchTokens {
-				list = fmt.Appendf(list, "%d,", i)
-			}
-			list[len(list)-1] = ']'
-			return w.exec(text, string(list))
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
+	run(b, s, `INSERT INTO users (name, administrator, active, created_at, updated_at)
+		SELECT 'user ' || value, 0, 1, 0, 0 FROM json_each(?)`, upTo(1000))
+	run(b, s, `INSERT INTO api_tokens (name, token, key_id, token_prefix, description, user_id, kind,
+			allowed_endpoints, tags, created_at, updated_at, last_used_at, idle_timeout_days)
+		SELECT 'Weather station ' || value, format('%048d', value), format('1%010d', value), 'lw_10000000',
+			'Sends a reading every minute', 1 + value % 1000, 'personal',
+			'["/products*","GET,POST /orders"]', '["roof","north"]',
+			1700000000000 + value * 7919 % 100003, 1700000000000, 1700000000000, 30 FROM json_each(?)`, upTo(benchTokens))
 	return s
+}
+
+func run(b *testing.B, s *Store, text string, args ...any) {
+	b.Helper()
+	if err := s.write(b.Context(), func(w *work) error { return w.exec(text, args...) }); err != nil {
+		b.Fatal(err)
+	}
 }
 
 func BenchmarkTokenFacts(b *testing.B) {
 	s := benchStore(b)
 	random := rand.New(rand.NewPCG(1, 2))
 	for b.Loop() {
-		if _, err := s.TokenFacts(b.Context(), credential(random.IntN(benchTokens)).KeyID); err != nil {
+		if _, err := s.TokenFacts(b.Context(), credential(1+random.IntN(benchTokens)).KeyID); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -56,7 +50,7 @@ func BenchmarkTokenFactsParallel(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := s.TokenFacts(b.Context(), credential(rand.IntN(benchTokens)).KeyID); err != nil {
+			if _, err := s.TokenFacts(b.Context(), credential(1+rand.IntN(benchTokens)).KeyID); err != nil {
 				b.Error(err)
 			}
 		}
@@ -177,26 +171,15 @@ func BenchmarkUsageRead(b *testing.B) {
 	s := benchStore(b)
 	const hours, tokens, endpoints = 7 * 24, 1000, 5
 	start := time.UnixMilli(1_790_000_000_000).UTC().Truncate(time.Hour)
-	for _, text := range []string{
-		`INSERT INTO usage_hourly SELECT ?1 + h.value * 3600000, t.value, 'token', '/products/' || e.value, 'GET', 2, 10, 0, 1000, 0, 0
-			FROM json_each(?2) h, json_each(?3) t, json_each(?4) e`,
-		`INSERT INTO usage_hourly_token SELECT token_id, hour, credential, class, sum(requests), 0, sum(duration), 0, 0
-			FROM usage_hourly WHERE ?1 + json_array_length(?2) + json_array_length(?3) + json_array_length(?4)
-			GROUP BY token_id, hour, credential, class`,
-		`INSERT INTO usage_hourly_endpoint SELECT hour, credential, endpoint, method, class, sum(requests), 0, sum(duration), 0, 0
-			FROM usage_hourly WHERE ?1 + json_array_length(?2) + json_array_length(?3) + json_array_length(?4)
-			GROUP BY hour, credential, endpoint, method, class`,
-		`INSERT INTO usage_total SELECT token_id, sum(requests), 0, 0, 0, 0
-			FROM usage_hourly WHERE ?1 + json_array_length(?2) + json_array_length(?3) + json_array_length(?4)
-			GROUP BY token_id`,
-	} {
-		err := s.write(b.Context(), func(w *work) error {
-			return w.exec(text, start.UnixMilli(), upTo(hours), upTo(tokens), upTo(endpoints))
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
+	run(b, s, `INSERT INTO usage_hourly
+		SELECT ? + h.value * 3600000, t.value, 'token', '/products/' || e.value, 'GET', 2, 10, 0, 1000, 0, 0
+		FROM json_each(?) h, json_each(?) t, json_each(?) e`, start.UnixMilli(), upTo(hours), upTo(tokens), upTo(endpoints))
+	const sums = `sum(requests), sum(failed), sum(duration), sum(request_bytes), sum(response_bytes)`
+	run(b, s, `INSERT INTO usage_hourly_token SELECT token_id, hour, credential, class, `+sums+`
+		FROM usage_hourly GROUP BY token_id, hour, credential, class`)
+	run(b, s, `INSERT INTO usage_hourly_endpoint SELECT hour, credential, endpoint, method, class, `+sums+`
+		FROM usage_hourly GROUP BY hour, credential, endpoint, method, class`)
+	run(b, s, `INSERT INTO usage_total SELECT token_id, `+sums+` FROM usage_hourly GROUP BY token_id`)
 	end := start.Add((hours + 1) * time.Hour)
 	ids := make([]latchward.TokenID, tokens)
 	for i := range ids {

@@ -93,6 +93,7 @@ func TestChangeFeedIsTrimmed(t *testing.T) {
 		t.Errorf("the last change is %d", last)
 	}
 	if first <= many/2+trimEvery || first > last-keepChanges+1 {
-		t.Errorf("the first change is %d and the last %d: want the last %d and at most %d more", first, last, keepChanges, trimEvery)
+		t.Errorf("the first change is %d and the last %d: want the last %d and at most %d more",
+			first, last, keepChanges, trimEvery)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,17 +27,21 @@ func childNumber(variable string) int {
 	return n
 }
 
-// migrateInChild opens a database and kills the process before a statement. It returns when there are fewer.
-func migrateInChild(path string) error {
-	last, statements := childNumber(statementVariable), 0
-	f := &faults{before: func(string) error {
-		statements++
-		if statements == last {
+// killBefore returns faults that kill this process before its n-th statement.
+func killBefore(n int) *faults {
+	var statements atomic.Int64
+	return &faults{before: func(string) error {
+		if statements.Add(1) == int64(n) {
 			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 			select {} // the signal is on its way
 		}
 		return nil
 	}}
+}
+
+// migrateInChild opens a database and kills the process before a statement. It returns when there are fewer.
+func migrateInChild(path string) error {
+	f := killBefore(childNumber(statementVariable))
 	s, err := Open(context.Background(), path, Options{wrap: f.wrap})
 	if err != nil {
 		return err
@@ -55,7 +60,8 @@ const (
 // loadInChild changes tokens and adds usage until it is killed, and writes a line behind each success: the id and the
 // stage of a token, or 0 and the offset of usage. User 1 and token 1 must be there.
 func loadInChild(path string) error {
-	s, err := Open(context.Background(), path, Options{})
+	f := killBefore(childNumber(statementVariable))
+	s, err := Open(context.Background(), path, Options{wrap: f.wrap})
 	if err != nil {
 		return err
 	}

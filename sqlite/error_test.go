@@ -209,7 +209,8 @@ func TestUnreadableTokenIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if facts, err := s.TokenFacts(t.Context(), token.Secret.KeyID); latchward.ErrorCode(err) != latchward.CodeUnavailable {
+		facts, err := s.TokenFacts(t.Context(), token.Secret.KeyID)
+		if latchward.ErrorCode(err) != latchward.CodeUnavailable {
 			t.Errorf("a broken %s gave %v, error %v, want code unavailable", column, facts, err)
 		}
 		token.ID = 0
@@ -248,12 +249,7 @@ func TestReadersDoNotWaitForTheWriter(t *testing.T) {
 func TestCallbacksHoldNothing(t *testing.T) {
 	s := open(t, newPath(t), Options{})
 	token := addToken(t, s, addUser(t, s), 1)
-	batch := latchward.UsageBatch{Node: "n", To: latchward.JournalOffset{At: 1}, Names: []string{"/a"}, Events: []latchward.UsageEvent{
-		{TokenID: token.ID, Endpoint: "/a", Method: "GET", Status: 200, Credential: latchward.CredentialToken},
-	}}
-	if err := s.AddUsage(t.Context(), batch); err != nil {
-		t.Fatal(err)
-	}
+	addUsage(t, s, batchOf(token.ID, 0, 1, ""))
 	calls := 0
 	check := func() error {
 		calls++
@@ -265,7 +261,8 @@ func TestCallbacksHoldNothing(t *testing.T) {
 		}
 		return err
 	}
-	err1 := s.UsageCells(t.Context(), latchward.UsageQuery{}, func(latchward.UsageKey, latchward.UsageCell) error { return check() })
+	err1 := s.UsageCells(t.Context(), latchward.UsageQuery{},
+		func(latchward.UsageKey, latchward.UsageCell) error { return check() })
 	err2 := s.UsageEvents(t.Context(), latchward.UsageEventQuery{}, func(*latchward.UsageEvent) error { return check() })
 	if err := errors.Join(err1, err2); err != nil || calls != 2 {
 		t.Errorf("%d callbacks, error %v, want 2 and none", calls, err)

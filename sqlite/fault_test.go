@@ -86,12 +86,16 @@ type faultyConn struct {
 	faults *faults
 }
 
-func (c *faultyConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (r driver.Result, err error) {
+func (c *faultyConn) ExecContext(
+	ctx context.Context, text string, args []driver.NamedValue,
+) (r driver.Result, err error) {
 	err = c.faults.run(text, func() error { r, err = c.sqliteConn.ExecContext(ctx, text, args); return err })
 	return r, err
 }
 
-func (c *faultyConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (r driver.Rows, err error) {
+func (c *faultyConn) QueryContext(
+	ctx context.Context, text string, args []driver.NamedValue,
+) (r driver.Rows, err error) {
 	err = c.faults.run(text, func() error { r, err = c.sqliteConn.QueryContext(ctx, text, args); return err })
 	return r, err
 }

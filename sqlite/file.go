@@ -31,14 +31,14 @@ func resolve(path string) (string, error) {
 		}
 		return filepath.Join(folder, filepath.Base(path)), nil
 	}
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", cannotOpen(path, err)
 	}
-	if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() {
+	if info, err := os.Stat(target); err != nil || !info.Mode().IsRegular() {
 		return "", cannotOpen(path, errors.Join(err, errors.New("it is not a file")))
 	}
-	return real, nil
+	return target, nil
 }
 
 // makePrivate creates the database file if there is none, and takes from everybody else the right to open it and the

@@ -24,7 +24,8 @@ func TestFullDisk(t *testing.T) {
 		if token := newToken(owner, saved+1+n); save(s, token) == nil {
 			t.Errorf("a change was acknowledged on a full disk")
 		}
-		if _, err := s.TokenFacts(t.Context(), credential(saved+1+n).KeyID); latchward.ErrorCode(err) != latchward.CodeNotFound {
+		_, err := s.TokenFacts(t.Context(), credential(saved+1+n).KeyID)
+		if latchward.ErrorCode(err) != latchward.CodeNotFound {
 			t.Errorf("a refused token is there: %v", err)
 		}
 	}

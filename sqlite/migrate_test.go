@@ -194,7 +194,8 @@ func TestReopen(t *testing.T) {
 	}
 	later, err := s.Tx(t.Context(), func(tx latchward.Tx) error { return tx.DeleteToken(token.ID) })
 	if err != nil || later.Position.History != before.Position.History || later.Position.N <= before.Position.N {
-		t.Errorf("position %v after a restart and a change, error %v, want it behind %v", later.Position, err, before.Position)
+		t.Errorf("position %v after a restart and a change, error %v, want it behind %v",
+			later.Position, err, before.Position)
 	}
 }
 

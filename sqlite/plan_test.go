@@ -29,7 +29,7 @@ func TestPlans(t *testing.T) {
 	events := func(q latchward.UsageEventQuery) string { text, _ := eventsQuery(&q); return text }
 	cells := func(q latchward.UsageQuery) string { text, _ := cellsQuery(&q); return text }
 	audit := func(f latchward.AuditFilter) string { text, _ := auditQuery(&f); return text }
-	now := time.Now()
+	now, owner := time.Now(), &latchward.Owner{}
 	for _, c := range []struct{ what, text, want, never string }{
 		{"token by key id", tokenByKeyID, "SEARCH t USING INDEX sqlite_autoindex_api_tokens_2 (key_id=?)\n" +
 			"SEARCH u USING INTEGER PRIMARY KEY", "SCAN"},
@@ -53,13 +53,14 @@ func TestPlans(t *testing.T) {
 			"SEARCH c USING PRIMARY KEY (token_id=? AND hour>? AND hour<?)", "SCAN c"},
 		{"all by endpoint", cells(latchward.UsageQuery{From: now, By: latchward.ByEndpoint}),
 			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?)", "SCAN c"},
-		{"an owner's by token", cells(latchward.UsageQuery{From: now, Owner: &latchward.Owner{}, By: latchward.ByToken}),
+		{"an owner's by token", cells(latchward.UsageQuery{From: now, Owner: owner, By: latchward.ByToken}),
 			"SEARCH c USING PRIMARY KEY (token_id=? AND hour>? AND hour<?)", "SCAN c"},
-		{"an owner's by endpoint", cells(latchward.UsageQuery{From: now, Owner: &latchward.Owner{}, By: latchward.ByEndpoint}),
+		{"an owner's by endpoint", cells(latchward.UsageQuery{From: now, Owner: owner, By: latchward.ByEndpoint}),
 			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?", "SCAN c"},
 		{"counts", tokenCounts, "SEARCH usage_hourly_token USING PRIMARY KEY (token_id=? AND hour>?)", "SCAN usage"},
 		{"audit", audit(latchward.AuditFilter{}), "SCAN audit_entries", "TEMP B-TREE"}, // by id, until the page is full
-		{"audit before", audit(latchward.AuditFilter{Before: 9}), "SEARCH audit_entries USING INTEGER PRIMARY KEY (rowid<?)", "TEMP"},
+		{"audit before", audit(latchward.AuditFilter{Before: 9}),
+			"SEARCH audit_entries USING INTEGER PRIMARY KEY (rowid<?)", "TEMP"},
 		{"audit of a target", audit(latchward.AuditFilter{TargetType: "token", TargetID: 1, Before: 9}),
 			"SEARCH audit_entries USING INDEX audit_entries_target (target_type=? AND target_id=?", "TEMP"},
 		{"audit by action", audit(latchward.AuditFilter{Action: "x"}), "USING INDEX audit_entries_action (action=?", "TEMP"},

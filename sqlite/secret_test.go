@@ -75,7 +75,8 @@ func spellings(secret string) [][]byte {
 	slices.Reverse(reversed)
 	forms := [][]byte{
 		[]byte(secret), reversed, []byte(hex.EncodeToString([]byte(secret))),
-		[]byte(base64.StdEncoding.EncodeToString([]byte(secret))), []byte(base64.RawURLEncoding.EncodeToString([]byte(secret))),
+		[]byte(base64.StdEncoding.EncodeToString([]byte(secret))),
+		[]byte(base64.RawURLEncoding.EncodeToString([]byte(secret))),
 	}
 	hidden := secret[len(latchward.DefaultPrefix)+11:] // behind the key id
 	for i := range len(hidden) - 11 {

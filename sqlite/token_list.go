@@ -56,8 +56,8 @@ func tokensQuery(f *latchward.TokenFilter) (string, []any) {
 		// No index has this order: sort ids, which are small, and then only what the page holds.
 		condition, limited = `t.id IN (SELECT t.id FROM api_tokens t WHERE `+condition+limited+`)`, order
 	}
-	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id WHERE ` + condition + limited
-	return text, append(c.args, limitOf(f.Limit))
+	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id WHERE ` + condition
+	return text + limited, append(c.args, limitOf(f.Limit))
 }
 
 // sortKey returns what an order compares first. A time that is not there counts as the zero time, as in cursors.

@@ -28,8 +28,8 @@ const (
 	rememberSubject = `INSERT INTO usage_subject (token_id, name, user_id)
 		SELECT id, name, user_id FROM api_tokens WHERE id = ? AND deleted_at IS NULL`
 	// What is left of a deleted token is what its raw usage hangs on until that is gone too (X-13).
-	hideToken = `UPDATE api_tokens SET deleted_at = ?, name = '', token = 'deleted ' || id, key_id = NULL, token_prefix = '',
-			description = NULL, metadata = NULL, tags = NULL
+	hideToken = `UPDATE api_tokens SET deleted_at = ?, name = '', token = 'deleted ' || id, key_id = NULL,
+			token_prefix = '', description = NULL, metadata = NULL, tags = NULL
 		WHERE id = ?`
 )
 

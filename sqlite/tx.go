@@ -62,7 +62,8 @@ func (tx *transaction) appendChanges() error {
 		if err != nil {
 			return err
 		}
-		result, err := tx.execResult(`INSERT INTO change (kind, keys, at) VALUES (?, ?, ?)`, string(change.Kind), string(keys), at)
+		result, err := tx.execResult(`INSERT INTO change (kind, keys, at) VALUES (?, ?, ?)`,
+			string(change.Kind), string(keys), at)
 		if err != nil {
 			return err
 		}
