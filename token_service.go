@@ -2,8 +2,6 @@ package latchward
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -472,86 +470,4 @@ func (s *Service) change(
 		return s.audit(tx, p, action, t, before, now)
 	})
 	return changed, err
-}
-
-// SweepIdle records as inactive every token whose idle timeout has run out, so that lists and stores say what
-// verification already decides (S3-04).
-func (s *Service) SweepIdle(ctx context.Context) error {
-	if err := s.FlushUsage(ctx); err != nil {
-		return err
-	}
-	for {
-		ids, err := s.store.IdleTokens(ctx, s.timestamp(), sweepBatch)
-		if err != nil || len(ids) == 0 {
-			return err
-		}
-		for _, id := range ids {
-			if err := s.deactivateIdle(ctx, id); err != nil {
-				return fmt.Errorf("deactivating idle token %d: %w", id, err)
-			}
-		}
-		if len(ids) < sweepBatch {
-			return nil
-		}
-	}
-}
-
-const sweepBatch = 100
-
-func (s *Service) deactivateIdle(ctx context.Context, id TokenID) error {
-	now := s.timestamp()
-	system := Principal{Type: PrincipalSystem, Name: "idle sweep", Administrator: true}
-	return s.tx(ctx, func(tx Tx) error {
-		t, err := tx.Token(id)
-		if ErrorCode(err) == CodeNotFound {
-			return nil
-		}
-		if err != nil || t.Revoked() || !t.Active || !t.Idle(now) {
-			return err
-		}
-		before := auditFacts(t)
-		t.Active, t.InactiveReason, t.UpdatedAt = false, InactiveIdle, now
-		if err := tx.SaveToken(t); err != nil {
-			return err
-		}
-		return s.audit(tx, system, ActionTokenIdle, t, before, now)
-	})
-}
-
-func (s *Service) audit(tx Tx, p Principal, action string, t *Token, before map[string]any, now time.Time) error {
-	entry := &AuditEntry{
-		At: now, Actor: p, Action: action, TargetType: "token", TargetID: int64(t.ID), TargetName: t.Name,
-		After: auditFacts(t),
-	}
-	if before != nil {
-		entry.Before, entry.After = changes(before, entry.After)
-	}
-	return tx.AppendAudit(entry)
-}
-
-// auditFacts are the members of a token that the audit log tells about. The display prefix stands for the secret.
-func auditFacts(t *Token) map[string]any {
-	return map[string]any{
-		"name": t.Name, "description": t.Description, "kind": string(t.Kind), "owner": t.Owner.String(),
-		"active": t.Active, "inactive_reason": string(t.InactiveReason), "rate_limit": t.RateLimit,
-		"allowed_endpoints": t.AllowedEndpoints, "allowed_networks": networkTexts(t.AllowedNetworks),
-		"permissions": t.Permissions, "expires_at": auditTime(t.ExpiresAt), "not_before": auditTime(t.NotBefore),
-		"idle_timeout_days": t.IdleTimeoutDays, "tags": t.Tags, "metadata": t.Metadata, "token_prefix": t.Prefix,
-		"revoked_at": auditTime(t.RevokedAt), "revoke_reason": t.RevokeReason,
-	}
-}
-
-func networkTexts(networks []netip.Prefix) []string {
-	texts := make([]string, len(networks))
-	for i, network := range networks {
-		texts[i] = network.String()
-	}
-	return texts
-}
-
-func auditTime(at time.Time) any {
-	if at.IsZero() {
-		return nil
-	}
-	return at.Format(time.RFC3339Nano)
 }
