@@ -163,6 +163,11 @@ const maxFolded = 24 // bytes of the longest name in forbidden, and more
 
 // isForbidden reports whether a header name is one of the forbidden in any spelling that some server takes for it.
 func isForbidden(name string) bool {
+	switch name { // what most requests have
+	case "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Type", "Cookie", "Origin", "Referer",
+		"User-Agent":
+		return false
+	}
 	var space [maxFolded]byte
 	folded := appendFolded(space[:0], name)
 	if len(folded) > 1 && folded[0] == 'x' && folded[1] == '-' {

@@ -53,17 +53,22 @@ func StripIdentity(h http.Header) {
 // SetIdentity replaces the managed headers of h by those of an allowed verdict. A verdict about nobody sets none.
 func SetIdentity(h http.Header, v *latchward.Verdict) {
 	StripIdentity(h)
+	values := make([]string, 0, 4)    // one allocation for all: every request pays for it
+	set := func(name, value string) { // the names are canonical
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
 	if v.Subject.ID != 0 {
-		h.Set(HeaderSubject, typeAndID(string(v.Subject.Type), v.Subject.ID))
+		set(HeaderSubject, typeAndID(string(v.Subject.Type), v.Subject.ID))
 	}
 	t := v.Token
 	if t == nil {
 		return
 	}
-	h.Set(HeaderTokenID, strconv.FormatInt(int64(t.ID), 10))
-	h.Set(HeaderOwner, typeAndID(string(t.Owner.Type), t.Owner.ID))
+	set(HeaderTokenID, strconv.FormatInt(int64(t.ID), 10))
+	set(HeaderOwner, typeAndID(string(t.Owner.Type), t.Owner.ID))
 	if t.Permissions != nil {
-		h.Set(HeaderPermissions, strings.Join(t.Permissions, " "))
+		set(HeaderPermissions, strings.Join(t.Permissions, " "))
 	}
 }
 
