@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"text/template"
 	"time"
 
@@ -33,6 +36,7 @@ func (demoCommand) Help() string {
 func (c *demoCommand) Run(ctx context.Context, s *session) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a reader that goes away, as head does, is an error and not the end
 	folder, err := os.MkdirTemp("", "latchward-demo-")
 	if err != nil {
 		return fmt.Errorf("making a temporary folder: %w", err)
@@ -48,14 +52,39 @@ func (c *demoCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	config.Version, config.Logs = version(), s.err
-	return c.serve(ctx, s, config)
-}
-
-func (c *demoCommand) serve(ctx context.Context, s *session, config server.Config) error {
-	latchward, err := server.Open(ctx, config)
+	latchward, err := c.open(ctx, config)
 	if err != nil {
 		return err
 	}
+	return c.serve(ctx, s, config, latchward)
+}
+
+// open listens. Where operations are is on the screen only, so a free port does when theirs is taken; the address of the
+// API stands in documents, so people choose another one themselves.
+func (c *demoCommand) open(ctx context.Context, config server.Config) (*server.Server, error) {
+	opened, err := server.Open(ctx, config)
+	if refused(err, "operations.listen") != nil {
+		config.OperationsListen = "127.0.0.1:0"
+		opened, err = server.Open(ctx, config)
+	}
+	if fault := refused(err, "api.listen"); fault != nil {
+		return nil, latchward.Errorf(latchward.CodeInvalid,
+			"--listen: %s: choose another address, such as --listen 127.0.0.1:0 for a free port",
+			strings.TrimPrefix(fault.Message, "api.listen: "))
+	}
+	return opened, err
+}
+
+// refused returns the error that is about a setting, or nil.
+func refused(err error, setting string) *latchward.Error {
+	var fault *latchward.Error
+	if !errors.As(err, &fault) || fault.Field != setting {
+		return nil
+	}
+	return fault
+}
+
+func (c *demoCommand) serve(ctx context.Context, s *session, config server.Config, latchward *server.Server) error {
 	shown, err := c.prepare(ctx, latchward, config)
 	if err == nil {
 		err = c.show(s.out, shown)
@@ -90,12 +119,8 @@ func startSampleAPI() (*sampleAPI, error) {
 
 // config is that of a server which takes nothing from this machine's own configuration.
 func (c *demoCommand) config(folder, upstream string) (server.Config, error) {
-	operations := "127.0.0.1:9464"
-	if strings.HasSuffix(c.Listen, ":0") {
-		operations = "127.0.0.1:0"
-	}
 	return server.Load(server.Sources{File: os.DevNull, Flags: map[string]string{
-		"data": folder, "api.listen": c.Listen, "operations.listen": operations, "upstreams": upstream,
+		"data": folder, "api.listen": c.Listen, "upstreams": upstream,
 		"gateway.accept_jwt": "true", "log.level": "warn", "shutdown.delay": "0s", "shutdown.timeout": "2s",
 	}})
 }
@@ -175,8 +200,12 @@ func (c *demoCommand) show(to io.Writer, shown *shownDemo) error {
 	if c.Quiet {
 		text = exportsText
 	}
-	if err := template.Must(template.New("").Parse(text)).Execute(to, shown); err != nil {
+	var filled bytes.Buffer
+	if err := template.Must(template.New("").Parse(text)).Execute(&filled, shown); err != nil {
 		return err
+	}
+	if _, err := filled.WriteTo(to); err != nil {
+		return fmt.Errorf("printing what can be done: %w", err)
 	}
 	if closer, ok := to.(io.Closer); ok && c.Quiet {
 		return closer.Close()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/signal"
 	"reflect"
 	"strconv"
@@ -55,10 +56,14 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 // and make do, tends to send it to the group and to the program.
 const sameSignal = 300 * time.Millisecond
 
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The next one ends the program at once, as
-// if it had been killed.
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM, or with the SIGHUP of a terminal that is
+// closed, unless nohup(1) had that ignored. The next one ends the program at once, as if it had been killed.
 func untilSignal(ctx context.Context) (context.Context, func()) {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, signals...)
 	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	return ctx, stop
 }
