@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,10 +50,9 @@ type api struct {
 	categories []Category
 	products   []Product
 
-	mu       sync.Mutex
-	ordered  int
-	orders   []Order
-	readings []Reading
+	ordered  atomic.Int64 // the id of the last order
+	orders   latest[Order]
+	readings latest[Reading]
 }
 
 // API returns a sample store API under /api: products, stores, brands, categories, orders, device metrics, uploads, a
@@ -158,10 +158,7 @@ func (a *api) storeBrands(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) listOrders(w http.ResponseWriter, _ *http.Request) {
-	a.mu.Lock()
-	orders := append([]Order{}, a.orders...)
-	a.mu.Unlock()
-	reply(w, 200, map[string]any{"orders": orders})
+	reply(w, 200, map[string]any{"orders": a.orders.all()})
 }
 
 func (a *api) addOrder(w http.ResponseWriter, r *http.Request) {
@@ -174,19 +171,13 @@ func (a *api) addOrder(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "product_id must name a product, and quantity be from 1 to 1000")
 		return
 	}
-	a.mu.Lock()
-	a.ordered++
-	order.ID, order.CreatedAt = a.ordered, time.Now().UTC().Truncate(time.Millisecond)
-	a.orders = keepLatest(append(a.orders, order))
-	a.mu.Unlock()
+	order.ID, order.CreatedAt = int(a.ordered.Add(1)), time.Now().UTC().Truncate(time.Millisecond)
+	a.orders.add(order)
 	reply(w, http.StatusCreated, map[string]any{"order": order})
 }
 
 func (a *api) listReadings(w http.ResponseWriter, _ *http.Request) {
-	a.mu.Lock()
-	readings := append([]Reading{}, a.readings...)
-	a.mu.Unlock()
-	reply(w, 200, map[string]any{"readings": readings})
+	reply(w, 200, map[string]any{"readings": a.readings.all()})
 }
 
 func (a *api) addReading(w http.ResponseWriter, r *http.Request) {
@@ -201,14 +192,27 @@ func (a *api) addReading(w http.ResponseWriter, r *http.Request) {
 	if reading.At.IsZero() {
 		reading.At = time.Now().UTC().Truncate(time.Millisecond)
 	}
-	a.mu.Lock()
-	a.readings = keepLatest(append(a.readings, reading))
-	a.mu.Unlock()
+	a.readings.add(reading)
 	reply(w, http.StatusAccepted, map[string]any{"reading": reading})
 }
 
-func keepLatest[T any](list []T) []T {
-	return slices.Clone(list[max(0, len(list)-maxRecords):])
+// latest keeps what was added last, maxRecords of it. It is safe for concurrent use.
+type latest[T any] struct {
+	mu   sync.Mutex
+	list []T
+}
+
+func (l *latest[T]) add(record T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, record)
+	l.list = slices.Clone(l.list[max(0, len(l.list)-maxRecords):])
+}
+
+func (l *latest[T]) all() []T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]T{}, l.list...)
 }
 
 // upload counts a body of any size without keeping it: what a video of a device would be sent to.
