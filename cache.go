@@ -2,7 +2,6 @@ package latchward
 
 import (
 	"context"
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,8 +43,8 @@ type cache struct {
 }
 
 type cacheShard struct {
-	mu      sync.RWMutex
-	facts   map[KeyID]*facts
+	known   factsTable // read without the lock
+	mu      sync.Mutex
 	missing map[KeyID]time.Time // key ids that the store does not know, until then
 	flights map[KeyID]*flight
 }
@@ -64,28 +63,23 @@ func newCache(store Store, size int) *cache {
 	}
 	c := &cache{store: store, perShard: max(1, size/cacheShards), owners: map[string]*ownerCell{}}
 	for i := range c.shards {
-		c.shards[i].facts = map[KeyID]*facts{}
+		c.shards[i].known.clear()
 		c.shards[i].missing = map[KeyID]time.Time{}
 		c.shards[i].flights = map[KeyID]*flight{}
 	}
 	return c
 }
 
-// shard spreads key ids by their random characters; nobody can choose them, because the tag vouches for them.
-func (c *cache) shard(id KeyID) *cacheShard {
-	const odd = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio (Knuth, TAOCP vol. 3, 6.4)
-	return &c.shards[binary.LittleEndian.Uint64(id[len(id)-8:])*odd>>56]
-}
+// shard returns where facts about a key id are kept: the top bits of its hash say.
+func (c *cache) shard(hash uint64) *cacheShard { return &c.shards[hash>>56] }
 
 var errNoSuchKeyID = &Error{Code: CodeNotFound, Message: "No token has this key id."}
 
 // get returns the facts for a key id, from memory when they are there. Errors are of code not_found or unavailable.
 func (c *cache) get(ctx context.Context, id KeyID, now time.Time) (*facts, error) {
-	shard := c.shard(id)
-	shard.mu.RLock()
-	f := shard.facts[id]
-	shard.mu.RUnlock()
-	if f != nil {
+	hash := hashKeyID(id)
+	shard := c.shard(hash)
+	if f := shard.known.get(id, hash); f != nil {
 		return f, nil
 	}
 	return c.miss(ctx, shard, id, now)
@@ -93,7 +87,7 @@ func (c *cache) get(ctx context.Context, id KeyID, now time.Time) (*facts, error
 
 func (c *cache) miss(ctx context.Context, shard *cacheShard, id KeyID, now time.Time) (*facts, error) {
 	shard.mu.Lock()
-	if f := shard.facts[id]; f != nil {
+	if f := shard.known.get(id, hashKeyID(id)); f != nil {
 		shard.mu.Unlock()
 		return f, nil
 	}
@@ -139,7 +133,7 @@ func (c *cache) read(ctx context.Context, id KeyID) (*facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := c.compile(tf)
+	f, err := c.compile(id, tf)
 	if err != nil {
 		return nil, err
 	}
@@ -154,21 +148,20 @@ func (c *cache) read(ctx context.Context, id KeyID) (*facts, error) {
 func (s *cacheShard) put(id KeyID, fl *flight, now time.Time, most int) {
 	switch {
 	case fl.err == nil:
-		evict(s.facts, most)
-		s.facts[id] = fl.facts
+		s.known.put(fl.facts, most)
 	case ErrorCode(fl.err) == CodeNotFound:
-		evict(s.missing, negativePerShard)
+		s.evictMissing()
 		s.missing[id] = now.Add(negativeTTL)
 	}
 }
 
-// evict makes room for one more entry by dropping a random one: Go's maps start a walk at a random place.
-func evict[V any](m map[KeyID]V, most int) {
-	if len(m) < most {
+// evictMissing makes room for one more refusal by dropping a random one: Go's maps start a walk at a random place.
+func (s *cacheShard) evictMissing() {
+	if len(s.missing) < negativePerShard {
 		return
 	}
-	for id := range m {
-		delete(m, id)
+	for id := range s.missing {
+		delete(s.missing, id)
 		return
 	}
 }
@@ -272,9 +265,9 @@ func (c *cache) forget(key string) {
 		c.flush()
 		return
 	}
-	shard := c.shard(id)
+	shard := c.shard(hashKeyID(id))
 	shard.mu.Lock()
-	delete(shard.facts, id)
+	shard.known.remove(id)
 	delete(shard.missing, id)
 	shard.mu.Unlock()
 }
@@ -293,7 +286,7 @@ func (c *cache) flush() {
 	for i := range c.shards {
 		shard := &c.shards[i]
 		shard.mu.Lock()
-		clear(shard.facts)
+		shard.known.clear()
 		clear(shard.missing)
 		shard.mu.Unlock()
 	}
@@ -308,9 +301,9 @@ func (c *cache) flush() {
 func (c *cache) size() int {
 	n := 0
 	for i := range c.shards {
-		c.shards[i].mu.RLock()
-		n += len(c.shards[i].facts)
-		c.shards[i].mu.RUnlock()
+		c.shards[i].mu.Lock()
+		n += c.shards[i].known.count
+		c.shards[i].mu.Unlock()
 	}
 	return n
 }

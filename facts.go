@@ -11,47 +11,58 @@ import (
 const rateLimitName = "rate_limit"
 
 // facts are what a decision needs to know about one secret, compiled once and then only read, save for the atomics.
-// What every request looks at stands together, so that judging a token that is not in the processor's cache costs few
-// fetches: times are nanoseconds since 1970, 0 = none.
+// They fill three lines of the processor's cache, and what many tokens have in common lies elsewhere once for all:
+// judging a token that is in no processor's cache costs few fetches from memory. Times are nanoseconds since 1970,
+// 0 = none.
 type facts struct {
-	digest    Digest
+	keyID     KeyID
 	revoked   bool
 	active    bool
-	endsAt    int64 // of a rotated-out secret
+	service   bool // acts as itself
+	networked bool // restricted to networks
+	idleDays  uint16
+	digest    Digest
 	expiresAt int64
 	notBefore int64
-	idleAfter int64        // unused for longer than this is idle
-	idleBase  int64        // creation or re-enabling, whichever is later
-	lastUsed  atomic.Int64 // last accepted use that this node knows of
+	endsAt    int64        // of a rotated-out secret
+	usedAt    atomic.Int64 // last accepted use that this node knows of, creation or re-enabling, whichever is latest
 	owner     atomic.Pointer[ownerCell]
-	endpoints Patterns
-	networks  []netip.Prefix
+	terms     *terms
 	token     *Token
+	bucket    atomic.Pointer[bucket] // where the limiter in this process counts for budgets[0]; nil = not known yet
 	budgets   [1]Budget
-	subject   Subject // of a personal token without the name, which is its owner's
+}
+
+// terms are what many tokens have in common: lists of endpoints come from presets, and limits are a few round numbers.
+type terms struct {
+	endpoints Patterns
+	limits    []Limit
 }
 
 // compile prepares a store's facts for decisions. A list of endpoints that cannot be read denies.
-func (c *cache) compile(tf TokenFacts) (*facts, error) {
+func (c *cache) compile(id KeyID, tf TokenFacts) (*facts, error) {
 	t := tf.Token
-	endpoints, err := c.shared.patterns(t.AllowedEndpoints)
+	terms, err := c.shared.terms(t.AllowedEndpoints, t.RateLimit)
 	if err != nil {
 		return nil, &Error{Code: CodeUnavailable, Message: "the token's stored endpoint list cannot be read", Err: err}
 	}
 	f := &facts{
-		digest: tf.Digest, revoked: t.Revoked(), active: t.Active,
+		keyID: id, digest: tf.Digest, revoked: t.Revoked(), active: t.Active, service: t.Kind == KindService,
+		networked: len(t.AllowedNetworks) > 0, idleDays: uint16(t.IdleTimeoutDays),
 		endsAt: nanoseconds(tf.EndsAt), expiresAt: nanoseconds(t.ExpiresAt), notBefore: nanoseconds(t.NotBefore),
-		idleAfter: int64(t.IdleTimeoutDays) * int64(24*time.Hour),
-		idleBase:  max(nanoseconds(t.CreatedAt), nanoseconds(t.EnabledAt)),
-		endpoints: endpoints, networks: t.AllowedNetworks, token: t,
+		terms: terms, token: t,
+		budgets: [1]Budget{{Key: BudgetKey{Kind: BudgetToken, ID: int64(t.ID)}, Limits: terms.limits}},
 	}
-	f.lastUsed.Store(nanoseconds(t.LastUsedAt))
-	f.budgets[0] = Budget{Key: BudgetKey{Kind: BudgetToken, ID: int64(t.ID)}, Limits: c.shared.limits(t.RateLimit)}
-	f.subject = Subject{Type: SubjectUser, ID: t.Owner.ID}
-	if t.Kind == KindService {
-		f.subject = Subject{Type: SubjectToken, ID: int64(t.ID), Name: t.Name}
-	}
+	f.usedAt.Store(nanoseconds(t.IdleSince()))
 	return f, nil
+}
+
+// subject returns on whose behalf the token's requests are made.
+func (f *facts) subject(owner *OwnerFacts) Subject {
+	if f.service {
+		return Subject{Type: SubjectToken, ID: int64(f.token.ID), Name: f.token.Name}
+	}
+	return Subject{Type: SubjectUser, ID: f.owner.Load().owner.ID, Name: owner.Name}
 }
 
 func nanoseconds(at time.Time) int64 {
@@ -63,23 +74,22 @@ func nanoseconds(at time.Time) int64 {
 
 // idle is Token.Idle with the uses that are not in the store yet.
 func (f *facts) idle(now int64) bool {
-	return f.idleAfter != 0 && now-max(f.idleBase, f.lastUsed.Load()) > f.idleAfter
+	return f.idleDays != 0 && now-f.usedAt.Load() > int64(f.idleDays)*int64(24*time.Hour)
 }
 
 // used notes an accepted request. One store a second is enough for a clock that counts days.
-func (f *facts) used(now time.Time) {
-	at := now.UnixNano()
-	if last := f.lastUsed.Load(); at-last >= int64(time.Second) {
-		f.lastUsed.CompareAndSwap(last, at)
+func (f *facts) used(now int64) {
+	if last := f.usedAt.Load(); now-last >= int64(time.Second) {
+		f.usedAt.CompareAndSwap(last, now)
 	}
 }
 
 func (f *facts) allowsAddress(address netip.Addr) bool {
-	if len(f.networks) == 0 {
+	if !f.networked {
 		return true
 	}
 	address = address.Unmap().WithZone("")
-	for _, network := range f.networks {
+	for _, network := range f.token.AllowedNetworks {
 		if network.Contains(address) {
 			return true
 		}
@@ -120,7 +130,7 @@ func decide(f *facts, owner *OwnerFacts, presented Digest, r *VerifyRequest, now
 		return ReasonOwnerDisabled
 	case !f.allowsAddress(r.Address):
 		return ReasonAddressNotAllowed
-	case !f.endpoints.Match(r.Method, r.Path):
+	case !f.terms.endpoints.Match(r.Method, r.Path):
 		return ReasonEndpointNotAllowed
 	case !f.allowsPermissions(owner, r.Permissions):
 		return ReasonInsufficientPermissions
@@ -128,47 +138,35 @@ func decide(f *facts, owner *OwnerFacts, presented Digest, r *VerifyRequest, now
 	return ReasonAllowed
 }
 
-// shared holds compiled parts that many tokens have in common: lists of endpoints come from presets, and most tokens
-// have one of a few limits. It saves memory, and one copy stays in the processor's cache where thousands would not.
+// shared holds the terms that tokens have in common. It saves memory, and one copy stays in the processor's cache
+// where thousands would not.
 type shared struct {
-	mu       sync.Mutex
-	byText   map[string]Patterns
-	byNumber map[int64][]Limit
+	mu    sync.Mutex
+	known map[termsKey]*terms
 }
 
-const maxShared = 10_000 // distinct lists and limits; beyond, everything is let go and learnt anew
+type termsKey struct {
+	endpoints string
+	perMinute int64
+}
 
-func (s *shared) patterns(texts []string) (Patterns, error) {
-	if len(texts) == 0 {
-		return nil, nil
-	}
-	key := strings.Join(texts, "\n") // no pattern holds a line break
+const maxShared = 10_000 // distinct terms; beyond, everything is let go and learnt anew
+
+func (s *shared) terms(endpoints []string, perMinute int64) (*terms, error) {
+	key := termsKey{strings.Join(endpoints, "\n"), perMinute} // no pattern holds a line break
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known, ok := s.byText[key]; ok {
+	if known := s.known[key]; known != nil {
 		return known, nil
 	}
-	patterns, err := ParsePatterns("allowed_endpoints", texts)
+	patterns, err := ParsePatterns("allowed_endpoints", endpoints)
 	if err != nil {
 		return nil, err
 	}
-	if s.byText == nil || len(s.byText) >= maxShared {
-		s.byText = map[string]Patterns{}
+	if s.known == nil || len(s.known) >= maxShared {
+		s.known = map[termsKey]*terms{}
 	}
-	s.byText[key] = patterns
-	return patterns, nil
-}
-
-func (s *shared) limits(perMinute int64) []Limit {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known, ok := s.byNumber[perMinute]; ok {
-		return known
-	}
-	if s.byNumber == nil || len(s.byNumber) >= maxShared {
-		s.byNumber = map[int64][]Limit{}
-	}
-	limits := []Limit{{Name: rateLimitName, N: perMinute, Window: time.Minute}}
-	s.byNumber[perMinute] = limits
-	return limits
+	compiled := &terms{patterns, []Limit{{Name: rateLimitName, N: perMinute, Window: time.Minute}}}
+	s.known[key] = compiled
+	return compiled, nil
 }

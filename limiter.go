@@ -3,6 +3,7 @@ package latchward
 import (
 	"context"
 	"math/bits"
+	"sync/atomic"
 	"time"
 )
 
@@ -68,15 +69,19 @@ func (l *LocalLimiter) Take(
 	_ context.Context, now Instant, cost int64, budgets []Budget,
 ) (s LimitState, r Receipt, err error) {
 	var c limiterCall
-	if err = c.begin(l, now, cost, budgets); err != nil {
-		return s, r, err
-	}
-	defer c.end()
-	if !c.refused(&s) {
-		c.book(&r)
-		c.admitted(&s)
-	}
-	return s, r, nil
+	err = c.take(l, now, cost, budgets, &s, &r)
+	return s, r, err
+}
+
+// takeAt is Take for a caller that never settles and keeps where the bucket of the first budget is, which saves looking
+// it up. The place starts out empty and must be used with one limiter and one budget's key.
+func (l *LocalLimiter) takeAt(
+	place *atomic.Pointer[bucket], now Instant, cost int64, budgets []Budget,
+) (s LimitState, err error) {
+	var r Receipt
+	c := limiterCall{place: place}
+	err = c.take(l, now, cost, budgets, &s, &r)
+	return s, err
 }
 
 // Settle implements [Limiter]. A receipt can be settled for less until 262,144 later calls have been admitted in its

@@ -1,5 +1,7 @@
 package latchward
 
+import "sync/atomic"
+
 // limiterCall is one call of a LocalLimiter, from taking the locks of its budgets to letting them go. It lives on the
 // stack of its caller.
 type limiterCall struct {
@@ -7,13 +9,29 @@ type limiterCall struct {
 	now     Instant // from lockAll on: the latest instant any of the budgets has seen
 	cost    int64
 	budgets []Budget
-	held    [MaxBudgets]heldBucket // count of them, in the order of their keys
+	place   *atomic.Pointer[bucket] // where the caller keeps the bucket of budgets[0]; nil = nowhere
+	held    [MaxBudgets]heldBucket  // count of them, in the order of their keys
 	count   int
 }
 
 type heldBucket struct {
 	bucket *bucket // locked; nil if there is none
 	index  int     // of its budget
+}
+
+// take books the call or describes why not.
+func (c *limiterCall) take(
+	l *LocalLimiter, now Instant, cost int64, budgets []Budget, s *LimitState, r *Receipt,
+) error {
+	if err := c.begin(l, now, cost, budgets); err != nil {
+		return err
+	}
+	defer c.end()
+	if !c.refused(s) {
+		c.book(r)
+		c.admitted(s)
+	}
+	return nil
 }
 
 // begin checks the arguments, locks the budgets and moves them to one common instant.
@@ -93,8 +111,7 @@ func (c *limiterCall) key(i int) uint64 { return c.budgets[c.held[i].index].Key.
 
 func (c *limiterCall) tryLockAll(create bool) bool {
 	for i := range c.count {
-		key := c.key(i)
-		c.held[i].bucket = c.limiter.shards[c.limiter.shardOf(key)].bucket(key, create)
+		c.held[i].bucket = c.find(i, create)
 	}
 	for i := range c.count {
 		b := c.held[i].bucket
@@ -104,11 +121,30 @@ func (c *limiterCall) tryLockAll(create bool) bool {
 		b.mu.Lock()
 		if b.seen == dead {
 			c.unlock(i + 1)
+			if c.place != nil {
+				c.place.CompareAndSwap(b, nil)
+			}
 			return false
 		}
 		c.now = max(c.now, b.seen)
 	}
 	return true
+}
+
+// find returns the bucket of the i-th held budget; nil if there is none and none is to be created.
+func (c *limiterCall) find(i int, create bool) *bucket {
+	kept := c.place != nil && c.held[i].index == 0
+	if kept {
+		if b := c.place.Load(); b != nil {
+			return b
+		}
+	}
+	key := c.key(i)
+	b := c.limiter.shards[c.limiter.shardOf(key)].bucket(key, create)
+	if kept {
+		c.place.Store(b)
+	}
+	return b
 }
 
 // unlock lets the first n of the held buckets go.

@@ -2,6 +2,8 @@ package latchward
 
 import (
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -135,6 +137,61 @@ func TestLimiterWindowsEdited(t *testing.T) {
 			if got := used(limits(step.windows...)); !slices.Equal(got, step.want) {
 				t.Errorf("exactMax %d, windows %v: %v used, want %v", exactMax, step.windows, got, step.want)
 			}
+		}
+	}
+}
+
+// Callers that keep the place of a bucket count in the same one as those who look it up, and in the new one after the
+// old one was swept.
+func TestLimiterTakeAtAfterSweep(t *testing.T) {
+	w, budget := newLimiterWorld(t, LocalLimiterOptions{}), tokenBudgetOf(1, 5)
+	var first, second atomic.Pointer[bucket]
+	takeAt := func(place *atomic.Pointer[bucket], admitted bool, used int64) {
+		t.Helper()
+		s, err := w.l.takeAt(place, w.now, 2, []Budget{budget})
+		if err != nil || s.Admitted != admitted || s.Used != used {
+			t.Errorf("%+v, %v; want admitted %t, used %d", s, err, admitted, used)
+		}
+	}
+	for range 2 {
+		takeAt(&first, true, 2)
+		takeAt(&second, true, 4)
+		w.take(true, 1, budget)
+		takeAt(&first, false, 5)
+		w.is("same bucket", first.Load() == second.Load(), true)
+		w.now = w.now.Add(2 * time.Minute)
+		w.l.Sweep(w.now)
+		w.is("Len", w.l.Len(), 0)
+	}
+	takeAt(&second, true, 2)
+	w.is("first is renewed when it is used next", first.Load() != second.Load(), true)
+	w.take(true, 3, budget)
+	takeAt(&first, false, 5)
+	w.is("same bucket", first.Load() == second.Load(), true)
+}
+
+// Concurrent: nobody gets through twice because a bucket is swept while callers keep its place.
+func TestLimiterTakeAtWhileSweeping(t *testing.T) {
+	const n, callers, rounds = 3, 4, 300
+	l, budgets := NewLocalLimiter(LocalLimiterOptions{}), []Budget{tokenBudgetOf(1, n)}
+	var place atomic.Pointer[bucket]
+	for round := range rounds {
+		now := Instant(round) * Instant(2*time.Minute)
+		var admitted atomic.Int64
+		var group sync.WaitGroup
+		for range callers {
+			group.Go(func() {
+				l.Sweep(now)
+				for range n {
+					if s, err := l.takeAt(&place, now, 1, budgets); err == nil && s.Admitted {
+						admitted.Add(1)
+					}
+				}
+			})
+		}
+		group.Wait()
+		if got := admitted.Load(); got != n {
+			t.Fatalf("round %d admitted %d, want %d", round, got, n)
 		}
 	}
 }

@@ -204,18 +204,17 @@ func ParseSecret(s Secret, prefix string, ring *KeyRing) (Credential, error) {
 // HoldsSecret reports whether text has somewhere in it what looks whole: prefix, shape and checksum of a secret, whoever
 // made it. It is for refusing and hiding secrets where they do not belong, such as in paths; nothing is allocated.
 func HoldsSecret(text, prefix string) bool {
-	for {
-		at := strings.Index(text, prefix)
+	for length := len(prefix) + bodyLen; len(text) >= length; {
+		at := strings.Index(text[:len(text)-bodyLen], prefix) // a later one has no room for the rest
 		if at < 0 {
 			return false
 		}
-		if end := at + len(prefix) + bodyLen; end <= len(text) {
-			if whole := text[at:end]; isBase62(whole[len(prefix):]) && checksumMatches(whole) {
-				return true
-			}
+		if whole := text[at : at+length]; isBase62(whole[len(prefix):]) && checksumMatches(whole) {
+			return true
 		}
 		text = text[at+1:]
 	}
+	return false
 }
 
 // ValidatePrefix checks that prefix is 2 to 14 characters: a lower-case letter, then a-z, 0-9 or _, and _ at the

@@ -49,6 +49,7 @@ type Service struct {
 	idleDays  int
 	cache     *cache
 	limiter   Limiter
+	local     *LocalLimiter // limiter, when it is one in this process
 	creations *LocalLimiter
 	creation  Limit
 	random    io.Reader
@@ -104,6 +105,7 @@ func (s *Service) setDefaults() {
 	if s.limiter = o.Limiter; s.limiter == nil {
 		s.limiter = NewLocalLimiter(LocalLimiterOptions{})
 	}
+	s.local, _ = s.limiter.(*LocalLimiter)
 	s.creations = NewLocalLimiter(LocalLimiterOptions{})
 	s.creation = Limit{Name: "creations", N: orDefault(o.CreationLimit, 1000), Window: time.Minute}
 	s.cache = newCache(s.store, o.CacheSize)
@@ -188,8 +190,8 @@ func (s *Service) tx(ctx context.Context, f func(tx Tx) error) error {
 func (s *Service) sweepLimits(context.Context) error {
 	now := s.instant(s.now())
 	s.creations.Sweep(now)
-	if local, ok := s.limiter.(*LocalLimiter); ok {
-		local.Sweep(now)
+	if s.local != nil {
+		s.local.Sweep(now)
 	}
 	return nil
 }

@@ -10,8 +10,7 @@ import (
 // allocates nothing for one it does.
 func (s *Service) Verify(ctx context.Context, r VerifyRequest) (Verdict, error) {
 	v := Verdict{At: s.now()}
-	err := s.verify(ctx, &r, &v)
-	if err != nil {
+	if err := s.verify(ctx, &r, &v); err != nil {
 		v.Reason = ""
 		s.counters.undecided.Add(1)
 		return v, err
@@ -49,10 +48,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	if v.Reason == ReasonNotFound {
 		return nil
 	}
-	v.Token, v.Subject = f.token, f.subject
-	if v.Subject.Type == SubjectUser {
-		v.Subject.Name = owner.Name
-	}
+	v.Token, v.Subject = f.token, f.subject(owner)
 	if v.Reason == ReasonAllowed {
 		return s.take(ctx, f, r, v)
 	}
@@ -93,7 +89,7 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		cost = 1
 	}
 	now := s.instant(v.At)
-	state, err := s.book(ctx, now, cost, f.budgets[:], r.DryRun)
+	state, err := s.book(ctx, now, cost, f, r.DryRun)
 	if err != nil {
 		var known *Error
 		if errors.As(err, &known) {
@@ -101,7 +97,7 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		}
 		return &Error{Code: CodeUnavailable, Message: "The rate limiter did not answer.", Err: err}
 	}
-	limit := f.budgets[state.Budget].Limits[state.Limit]
+	limit := &f.budgets[state.Budget].Limits[state.Limit]
 	v.Limit = LimitStatus{
 		Name: limit.Name, Limit: limit.N, Window: limit.Window, Remaining: state.Remaining, Current: state.Current,
 		Reset: v.At.Add(time.Duration(state.Reset - now)),
@@ -111,15 +107,18 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		return nil
 	}
 	if !r.DryRun {
-		f.used(v.At)
+		f.used(v.At.UnixNano())
 	}
 	return nil
 }
 
-func (s *Service) book(ctx context.Context, now Instant, cost int64, budgets []Budget, dry bool) (LimitState, error) {
-	if dry {
-		return s.limiter.Peek(ctx, now, cost, budgets)
+func (s *Service) book(ctx context.Context, now Instant, cost int64, f *facts, dry bool) (LimitState, error) {
+	switch {
+	case dry:
+		return s.limiter.Peek(ctx, now, cost, f.budgets[:])
+	case s.local != nil:
+		return s.local.takeAt(&f.bucket, now, cost, f.budgets[:])
 	}
-	state, _, err := s.limiter.Take(ctx, now, cost, budgets)
+	state, _, err := s.limiter.Take(ctx, now, cost, f.budgets[:])
 	return state, err
 }
