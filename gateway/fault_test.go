@@ -133,7 +133,9 @@ func TestUpstreamFaults(t *testing.T) {
 		"two lengths":        {"http://" + scripted(t, answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")), 502},
 		"switches protocols": {"http://" + scripted(t, answering("HTTP/1.1 101 Switching Protocols\r\n\r\nhello")), 502},
 		"switches to h2c":    {"http://" + scripted(t, answering("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nhello")), 502},
-		"103 for ever":       {"http://" + scripted(t, answering(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n", 1000))), 502},
+		"103 for ever":       {"http://" + scripted(t, answering(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n", 1000)+"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")), 502},
+		"switches unasked":   {"http://" + scripted(t, answering("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhello")), 502},
+		"no status":          {"http://" + scripted(t, answering("HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n")), 502},
 		"plain HTTP":         {"https://" + scripted(t, func(c net.Conn, _ *bufio.Reader) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), 502},
 	}
 	for name, test := range tests {
@@ -143,8 +145,12 @@ func TestUpstreamFaults(t *testing.T) {
 				o.HeaderTimeout, o.DialTimeout = 200*time.Millisecond, 200*time.Millisecond
 				o.Logger = slog.New(slog.NewTextHandler(log, nil))
 			})
-			for _, method := range []string{"GET", "POST"} {
-				answers := w.raw(w.request(method, "/api/a", "Content-Length: 0"))
+			for _, method := range []string{"GET", "POST", "PUT"} { // with a body, through the transport; without, over lanes
+				data := w.request(method, "/api/a", "Content-Length: 0")
+				if method == "PUT" {
+					data = w.request(method, "/api/a", "Content-Length: 5") + "hello"
+				}
+				answers := w.raw(data)
 				a := answers[len(answers)-1] // after interim ones
 				checkProblem(t, method, a, test.want)
 				host := mustParse(t, test.url).Host
@@ -164,6 +170,13 @@ func TestUpstreamFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bar 100: a client that is not told of interim answers does not wait for an upstream that sends nothing else, either.
+func TestInterimAnswersToOldClients(t *testing.T) {
+	text := strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n", 1000) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	w := start(t, nil, to("http://"+scripted(t, answering(text))))
+	checkProblem(t, "HTTP/1.0", w.only(strings.Replace(w.request("GET", "/api/a"), "HTTP/1.1", "HTTP/1.0", 1)), 502)
 }
 
 func mapValues(h http.Header) (values []string) {
@@ -206,19 +219,22 @@ func TestAnswerBreaksOff(t *testing.T) {
 // bar 47, 101: a connection that the upstream has closed while it was idle costs a second try, and only where nothing can
 // happen twice: for a GET, but never for a POST of which bytes were sent. However often it is sent, it is recorded once.
 func TestRetries(t *testing.T) {
+	const nothing, half = "", "HTTP/1.1 200 OK\r\nX: "
 	for _, test := range []struct {
-		name, method, lines, body string
-		status                    int
-		sent                      int32 // to the upstream
+		name, method, lines, body, answer string
+		status                            int
+		sent                              int32 // to the upstream
 	}{
-		{"GET", "GET", "", "", 200, 3},
-		{"POST", "POST", "Content-Length: 5\r\n", "hello", 502, 2},
-		{"POST without body", "POST", "Content-Length: 0\r\n", "", 502, 2},
-		{"POST with a key", "POST", "Content-Length: 0\r\nIdempotency-Key: 1\r\n", "", 502, 2},
-		{"POST with another key", "POST", "Content-Length: 0\r\nX-Idempotency-Key: 1\r\n", "", 502, 2},
-		{"DELETE", "DELETE", "", "", 502, 2},
+		{"GET", "GET", "", "", nothing, 200, 2},
+		{"HEAD", "HEAD", "", "", nothing, 200, 2},
+		{"GET with half an answer", "GET", "", "", half, 502, 1},
+		{"POST", "POST", "Content-Length: 5\r\n", "hello", nothing, 502, 1},
+		{"POST without body", "POST", "Content-Length: 0\r\n", "", nothing, 502, 1},
+		{"POST with a key", "POST", "Content-Length: 0\r\nIdempotency-Key: 1\r\n", "", nothing, 502, 1},
+		{"POST with another key", "POST", "Content-Length: 0\r\nX-Idempotency-Key: 1\r\n", "", nothing, 502, 1},
+		{"DELETE", "DELETE", "", "", nothing, 502, 1},
 	} {
-		var requests atomic.Int32
+		var sent atomic.Int32
 		address := scripted(t, func(c net.Conn, r *bufio.Reader) {
 			for {
 				request, err := http.ReadRequest(r)
@@ -226,20 +242,23 @@ func TestRetries(t *testing.T) {
 					return
 				}
 				_, _ = io.Copy(io.Discard, request.Body)
-				if requests.Add(1) == 2 {
-					return // instead of an answer
+				if request.URL.Path == "/a" && sent.Add(1) == 1 {
+					_, _ = io.WriteString(c, test.answer)
+					return
 				}
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 			}
 		})
 		w := start(t, nil, to("http://"+address))
-		if a := w.only(w.request("GET", "/api/first")); a.status != 200 {
-			t.Fatalf("%s: the first request gets %d", test.name, a.status)
+		for _, method := range []string{"GET", "POST"} { // so that either finds a connection that was used before
+			if a := w.only(w.request(method, "/api/first", "Content-Length: 0")); a.status != 200 {
+				t.Fatalf("%s: the first request gets %d", test.name, a.status)
+			}
+			w.event()
 		}
-		w.event()
-		a := w.only(strings.TrimSuffix(w.request(test.method, "/api/a"), "\r\n") + test.lines + "\r\n" + test.body)
-		if a.status != test.status || requests.Load() != test.sent {
-			t.Errorf("%s: %d, %d requests were sent", test.name, a.status, requests.Load())
+		raw := w.raw(strings.TrimSuffix(w.request(test.method, "/api/a"), "\r\n") + test.lines + "\r\n" + test.body)
+		if len(raw) != 1 || raw[0].status != test.status || sent.Load() != test.sent {
+			t.Errorf("%s: %+v, %d requests were sent", test.name, raw, sent.Load())
 		}
 		if e := w.event(); e.Status != test.status || len(w.events) != 0 {
 			t.Errorf("%s is recorded as %+v and %d more", test.name, e, len(w.events))
@@ -250,38 +269,43 @@ func TestRetries(t *testing.T) {
 // bar 101: a client that leaves takes the upstream's request along, waiting or answering, whatever the body
 func TestClientLeaves(t *testing.T) {
 	for _, answers := range []bool{false, true} {
-		for _, method := range []string{"GET", "POST"} {
-			entered, left := make(chan struct{}), make(chan struct{})
-			w := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if answers {
-					_ = http.NewResponseController(w).Flush()
-				}
-				close(entered)
-				_, _ = io.Copy(io.Discard, r.Body)
-				<-r.Context().Done()
-				close(left)
-			}))
-			c, reader := w.dial()
-			send(t, c, w.request(method, "/api/a", "Content-Length: 5"))
-			if method == "GET" || answers {
-				send(t, c, "hello")
-			}
-			await(t, entered, "the upstream to get the request")
-			if answers {
-				if _, err := reader.Peek(1); err != nil {
-					t.Fatal(err)
-				}
-			}
-			_ = c.Close()
-			await(t, left, "the upstream to learn that the client has left")
-			want := 499
-			if answers {
-				want = 200
-			}
-			if e := w.event(); e.Status != want {
-				t.Errorf("answering %v, %s: recorded as %+v", answers, method, e)
-			}
+		for _, test := range []struct{ method, length, body string }{
+			{"GET", "0", ""}, {"POST", "0", ""}, {"GET", "5", "hello"}, {"POST", "5", "hello"}, {"POST", "5", ""},
+		} {
+			leave(t, answers, test.method, test.length, test.body)
 		}
+	}
+}
+
+func leave(t *testing.T, answers bool, method, length, body string) {
+	t.Helper()
+	if answers && length != "0" && body == "" {
+		return // it may be answered before its body has come, but need not
+	}
+	entered, left := make(chan struct{}), make(chan struct{})
+	w := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answers {
+			_ = http.NewResponseController(w).Flush()
+		}
+		close(entered)
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		close(left)
+	}))
+	c, reader := w.dial()
+	send(t, c, w.request(method, "/api/a", "Content-Length: "+length)+body)
+	await(t, entered, "the upstream to get the request")
+	want := 499
+	if answers {
+		want = 200
+		if _, err := reader.Peek(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = c.Close()
+	await(t, left, "the upstream to learn that the client has left")
+	if e := w.event(); e.Status != want {
+		t.Errorf("answering %v, %s of %s: recorded as %+v", answers, method, length, e)
 	}
 }
 

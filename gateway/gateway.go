@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -56,14 +57,13 @@ type Options struct {
 // Gateway is the handler of everything under its base. Use [New]; keep [Gateway.Run] running, or open streams outlive
 // their tokens. It is safe for concurrent use.
 type Gateway struct {
-	options      Options
-	judge        httpauth.Judge
-	handler      http.Handler // judges, unless in open mode, and then forwards
-	routes       []*route     // longest prefix first
-	transport    *http.Transport
-	roundTripper http.RoundTripper
-	buffers      buffers
-	streams      streams
+	options   Options
+	judge     httpauth.Judge
+	handler   http.Handler // judges, unless in open mode, and then forwards
+	routes    []*route     // longest prefix first
+	transport *http.Transport
+	buffers   buffers
+	streams   streams
 }
 
 // New returns a Gateway. Errors are of code invalid and name verifier, base, upstreams, or upstreams[i].prefix or .url.
@@ -81,8 +81,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{options: o, transport: newTransport(&o), judge: httpauth.Judge{
 		Verifier: o.Verifier, Persons: o.Persons, Proxies: o.Proxies, Base: base, Prefix: o.Prefix, Now: o.Now,
 	}}
-	g.roundTripper = g.transport
-	if g.routes, err = newRoutes(o.Upstreams); err != nil {
+	if g.routes, err = newRoutes(&o); err != nil {
 		return nil, err
 	}
 	if g.handler = http.HandlerFunc(g.open); !o.Open {
@@ -99,14 +98,15 @@ type route struct {
 	scheme, host string
 	path         string // without a trailing slash
 	webSocket    bool   // may be upgraded to
+	lanes        *lanes // nil = everything goes through the transport
 }
 
-func newRoutes(upstreams []Upstream) ([]*route, error) {
-	if len(upstreams) == 0 {
+func newRoutes(o *Options) ([]*route, error) {
+	if len(o.Upstreams) == 0 {
 		return nil, latchward.Invalid("upstreams", "name at least one upstream")
 	}
 	var routes []*route
-	for i, u := range upstreams {
+	for i, u := range o.Upstreams {
 		field := fmt.Sprintf("upstreams[%d]", i)
 		prefix, err := latchward.ValidateBase(u.Prefix)
 		if err != nil {
@@ -120,7 +120,7 @@ func newRoutes(upstreams []Upstream) ([]*route, error) {
 		}
 		routes = append(routes, &route{
 			prefix: prefix, scheme: u.URL.Scheme, host: u.URL.Host, path: strings.TrimSuffix(u.URL.EscapedPath(), "/"),
-			webSocket: !u.NoWebSocket,
+			webSocket: !u.NoWebSocket, lanes: newLanes(u.URL, o),
 		})
 	}
 	slices.SortFunc(routes, func(a, b *route) int { return len(b.prefix) - len(a.prefix) })
@@ -177,7 +177,6 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request) {
 		httpauth.WriteError(w, err)
 		return
 	}
-	httpauth.StripIdentity(r.Header)
 	g.serve(w, r, latchward.Verdict{Reason: latchward.ReasonMissing, Path: path})
 }
 
@@ -199,19 +198,32 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, v latchward.Verd
 	g.forward(p, route)
 }
 
+var errStatus = errors.New("its status is no status of HTTP")
+
 // forward does what httputil.ReverseProxy does. It is written out because that clones what can be shared and because
 // what is taken out on both ways is most of what there is to do; see BenchmarkGateway.
 func (g *Gateway) forward(p *passage, route *route) {
-	response, err := g.roundTripper.RoundTrip(g.outgoing(p, route))
+	response, err := g.send(p, route)
 	p.closeInterim()
 	switch {
 	case err != nil:
 		g.fail(p, err)
 	case response.StatusCode == http.StatusSwitchingProtocols:
 		g.tunnel(p, response)
+	case response.StatusCode < 100: // which http.ReadResponse lets pass and no ResponseWriter takes
+		_ = response.Body.Close()
+		g.failUpstream(p, errStatus)
 	default:
 		g.answer(p, response)
 	}
+}
+
+func (g *Gateway) send(p *passage, route *route) (*http.Response, error) {
+	out := g.outgoing(p, route)
+	if route.lanes != nil && out.Body == nil && !p.webSocket {
+		return route.lanes.RoundTrip(out)
+	}
+	return g.transport.RoundTrip(out)
 }
 
 func (g *Gateway) routeOf(path string) *route {

@@ -11,12 +11,8 @@ func isOverride(name string) bool {
 	if !strings.ContainsAny(name, "mM%") {
 		return false
 	}
-	decoded := unescape(name)
-	if len(decoded) > 64 {
-		decoded = decoded[:64]
-	}
-	var space [64]byte
-	folded := string(appendFolded(space[:0], decoded))
+	var space [64]byte // more than any of them needs
+	folded := string(appendFolded(space[:0], unescape(name)))
 	switch word := strings.Trim(folded, "-"); word {
 	case "method":
 		return folded[0] == '-'

@@ -30,6 +30,7 @@ func TestOverrideInQuery(t *testing.T) {
 		"method[]=card":                 "method[]=card",
 		"payment_method=x&_methods=y":   "payment_method=x&_methods=y",
 		"q=_method=DELETE&r=%26_method": "q=_method=DELETE&r=%26_method",
+		"%zm=1&%5":                      "%zm=1&%5",
 		"a=b%26_method%3DDELETE":        "a=b%26_method%3DDELETE",
 	}
 	w := start(t, nil)

@@ -58,11 +58,11 @@ var errInterims = errors.New("it sends one interim answer after the other")
 func (p *passage) interim(status int, from textproto.MIMEHeader) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.final || !p.in.ProtoAtLeast(1, 1) {
-		return nil
-	}
 	if p.interims++; p.interims > maxInterims {
 		return errInterims
+	}
+	if p.final || !p.in.ProtoAtLeast(1, 1) {
+		return nil
 	}
 	h := p.w.Header()
 	own := maps.Clone(h)

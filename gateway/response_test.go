@@ -14,7 +14,7 @@ import (
 
 // bar 100: what passes for ours in an upstream's answer is taken out; the rest arrives
 func TestAnswerIsCleaned(t *testing.T) {
-	const text = "HTTP/1.1 201 Created\r\nConnection: RateLimit, X-RateLimit-Limit, Vary\r\n" +
+	const text = "HTTP/1.1 201 Created\r\nConnection: RateLimit, X-RateLimit-Limit, Vary, X-Hop\r\nX-Hop: a\r\n" +
 		"RateLimit: \"x\";r=9\r\nRateLimit-Policy: \"x\";q=9;w=1\r\nX-RateLimit-Limit: 9\r\nX-RateLimit-Remaining: 9\r\n" +
 		"X-RateLimit-Reset: never\r\nX-RateLimit-Limit-Day: 5\r\nServer: upstream/1.0\r\nAlt-Svc: h3=\":443\"\r\n" +
 		"X-Latchward-Subject: user:7\r\nx_latchward_owner: user:7\r\nContent-Type: text/plain\r\nETag: \"e\"\r\n" +
@@ -32,7 +32,7 @@ func TestAnswerIsCleaned(t *testing.T) {
 	}
 	want := map[string][]string{
 		"X-Ratelimit-Limit": {"500"}, "X-Ratelimit-Remaining": {"499"}, "Ratelimit-Policy": {`"rate_limit";q=500;w=60`},
-		"Ratelimit": {`"rate_limit";r=499;t=60`}, "X-Ratelimit-Limit-Day": {"5"}, "Server": nil, "Alt-Svc": nil,
+		"Ratelimit": {`"rate_limit";r=499;t=60`}, "X-Ratelimit-Limit-Day": {"5"}, "Server": nil, "Alt-Svc": nil, "X-Hop": nil,
 		"Content-Type": {"text/plain"}, "Etag": {`"e"`}, "Set-Cookie": {"a=b; Path=/"},
 		"X-Latchward-Subject": nil, "X_latchward_owner": nil, "Strict-Transport-Security": {"max-age=31536000"},
 		"Vary": {"Authorization"}, "Cache-Control": {"private"},

@@ -51,11 +51,7 @@ func (s *streams) all() []*passage {
 // Run ends requests whose token has stopped being valid, within Options.StreamCheck of it, until ctx is done. Then it
 // closes connections to upstreams that nothing uses.
 func (g *Gateway) Run(ctx context.Context) error {
-	defer g.transport.CloseIdleConnections()
-	if g.options.Open {
-		<-ctx.Done()
-		return nil
-	}
+	defer g.closeIdle()
 	interval := g.options.StreamCheck
 	if interval == 0 {
 		interval = DefaultStreamCheck
@@ -68,7 +64,17 @@ func (g *Gateway) Run(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 			g.endStreams(ctx, interval)
+			for _, r := range g.routes {
+				r.lanes.sweep()
+			}
 		}
+	}
+}
+
+func (g *Gateway) closeIdle() {
+	g.transport.CloseIdleConnections()
+	for _, r := range g.routes {
+		r.lanes.close()
 	}
 }
 
@@ -82,6 +88,9 @@ func (g *Gateway) EndAll() {
 // endStreams judges every request being served again, taking at most so long for each, and ends those that would be
 // refused now. One that cannot be judged goes on: a store that is away is no reason to cut off those who were let in.
 func (g *Gateway) endStreams(ctx context.Context, most time.Duration) {
+	if g.options.Open {
+		return
+	}
 	for _, p := range g.streams.all() {
 		v, err := g.judgeAgain(p, most)
 		if err != nil || v.Allowed() {
