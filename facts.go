@@ -1,6 +1,7 @@
 package latchward
 
 import (
+	"math"
 	"net/netip"
 	"strings"
 	"sync"
@@ -65,11 +66,19 @@ func (f *facts) subject(owner *OwnerFacts) Subject {
 	return Subject{Type: SubjectUser, ID: f.owner.Load().owner.ID, Name: owner.Name}
 }
 
+// lastYear is the last one of which every instant fits into 64 bits of nanoseconds.
+const lastYear = 2261
+
+// nanoseconds returns a time for comparisons; 0 is none. What lies beyond lastYear is as far away as can be, rather
+// than in the past, and what lies at or before 1970 is past, rather than none.
 func nanoseconds(at time.Time) int64 {
-	if at.IsZero() {
+	switch {
+	case at.IsZero():
 		return 0
+	case at.Year() > lastYear:
+		return math.MaxInt64
 	}
-	return at.UnixNano()
+	return max(1, at.UnixNano())
 }
 
 // idle is Token.Idle with the uses that are not in the store yet.

@@ -147,3 +147,34 @@ func (r *running) verify(t *testing.T, verifier *rest.Client, secret string, wan
 		t.Errorf("verify API: %q, %v, want %q", verdict.Reason, err, want)
 	}
 }
+
+// Times at the ends of what is accepted: a token may end at the end of 9999, begin then, or have ended in 1970.
+func TestDistantTimes(t *testing.T) {
+	r := start(t, settings(t, folder(t), "upstreams", upstream(t)))
+	verifier := r.verifier(t)
+	for _, test := range []struct {
+		name   string
+		change rest.TokenChange
+		status int
+		reason latchward.Reason
+	}{
+		{"ends in 9999", rest.TokenChange{ExpiresAt: rest.Some(dateOf(9999))}, 200, latchward.ReasonAllowed},
+		{"ends in 2263", rest.TokenChange{ExpiresAt: rest.Some(dateOf(2263))}, 200, latchward.ReasonAllowed},
+		{"begins in 9999", rest.TokenChange{NotBefore: rest.Some(dateOf(9999))}, 401, latchward.ReasonNotYetValid},
+		{"begins in 2500", rest.TokenChange{NotBefore: rest.Some(dateOf(2500))}, 401, latchward.ReasonNotYetValid},
+		{"ended in 1970", rest.TokenChange{ExpiresAt: rest.Some(dateOf(1970))}, 401, latchward.ReasonExpired},
+		{"began in 1970", rest.TokenChange{NotBefore: rest.Some(dateOf(1970))}, 200, latchward.ReasonAllowed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			id, secret := r.token(t, rest.NewToken{})
+			if _, err := r.administrator(t).UpdateToken(t.Context(), id, test.change); err != nil {
+				t.Fatal(err)
+			}
+			get(t, r.URL()+"/api/products", "Bearer "+secret).want(t, "gateway", test.status)
+			r.verify(t, verifier, secret, test.reason)
+		})
+	}
+}
+
+// dateOf returns the first instant of a year.
+func dateOf(year int) rest.Time { return rest.Time{Time: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)} }
