@@ -17,6 +17,7 @@ type Pattern struct {
 	text    string    // as it was written
 	methods methodSet // 0 = all methods
 	path    string    // the path without its tail; a "*" in it stands for one whole segment
+	wild    bool      // the path has a "*" in it
 	tail    tail      // what may follow the path
 }
 
@@ -103,7 +104,10 @@ func (p *Pattern) match(method methodSet, path string) bool {
 	if p.methods != 0 && p.methods&method == 0 {
 		return false
 	}
-	rest, ok := cutPattern(path, p.path)
+	rest, ok := strings.CutPrefix(path, p.path)
+	if p.wild {
+		rest, ok = cutPattern(path, p.path)
+	}
 	switch p.tail {
 	case tailAny:
 		return ok
@@ -157,8 +161,8 @@ func parsePattern(field, text string) (Pattern, error) {
 	return pattern, nil
 }
 
-// cutTail moves the meaning of a trailing wildcard from the path to the tail, and reports whether every "*" left is a
-// whole segment.
+// cutTail moves the meaning of a trailing wildcard from the path to the tail, notes whether any "*" is left, and reports
+// whether each of those is a whole segment.
 func (p *Pattern) cutTail() bool {
 	last := p.path[strings.LastIndexByte(p.path, '/')+1:]
 	switch {
@@ -172,6 +176,7 @@ func (p *Pattern) cutTail() bool {
 			return false
 		}
 	}
+	p.wild = strings.Contains(p.path, "*")
 	return true
 }
 

@@ -117,14 +117,17 @@ func judgePath(path string) pathFault {
 	}
 	start := 1 // of the segment
 	for i := 1; i < len(path); {
-		length, fault := 1, pathFault("")
-		switch c := path[i]; {
+		c, length, fault := path[i], 1, pathFault("")
+		switch {
+		case literals[c]:
+			i++
+			continue
 		case c == '/':
 			fault = judgeSegment(path[start:i])
 			start = i + 1
 		case c == '%':
 			length, fault = judgeEscape(path[i:])
-		case !isLiteral(c):
+		default:
 			fault = judgeLiteral(c)
 		}
 		if fault != "" {
@@ -253,6 +256,14 @@ func isUnreserved(c byte) bool {
 func isLiteral(c byte) bool {
 	return isUnreserved(c) || strings.IndexByte("!$&'()*+,=:@", c) >= 0
 }
+
+// literals answers isLiteral for every byte of every path that is judged.
+var literals = func() (table [256]bool) {
+	for c := range table {
+		table[c] = isLiteral(byte(c))
+	}
+	return table
+}()
 
 // needsEscape reports whether a literal c has a meaning, but only an escaped spelling.
 func needsEscape(c byte) bool {

@@ -74,14 +74,13 @@ func (l *LocalLimiter) Take(
 }
 
 // takeAt is Take for a caller that never settles and keeps where the bucket of the first budget is, which saves looking
-// it up. The place starts out empty and must be used with one limiter and one budget's key.
+// it up. The place starts out empty and must be used with one limiter and one budget's key. s must be zero.
 func (l *LocalLimiter) takeAt(
-	place *atomic.Pointer[bucket], now Instant, cost int64, budgets []Budget,
-) (s LimitState, err error) {
+	place *atomic.Pointer[bucket], now Instant, cost int64, budgets []Budget, s *LimitState,
+) error {
 	var r Receipt
 	c := limiterCall{place: place}
-	err = c.take(l, now, cost, budgets, &s, &r)
-	return s, err
+	return c.take(l, now, cost, budgets, s, &r)
 }
 
 // Settle implements [Limiter]. A receipt can be settled for less until 262,144 later calls have been admitted in its

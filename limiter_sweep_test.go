@@ -148,7 +148,8 @@ func TestLimiterTakeAtAfterSweep(t *testing.T) {
 	var first, second atomic.Pointer[bucket]
 	takeAt := func(place *atomic.Pointer[bucket], admitted bool, used int64) {
 		t.Helper()
-		s, err := w.l.takeAt(place, w.now, 2, []Budget{budget})
+		var s LimitState
+		err := w.l.takeAt(place, w.now, 2, []Budget{budget}, &s)
 		if err != nil || s.Admitted != admitted || s.Used != used {
 			t.Errorf("%+v, %v; want admitted %t, used %d", s, err, admitted, used)
 		}
@@ -183,7 +184,8 @@ func TestLimiterTakeAtWhileSweeping(t *testing.T) {
 			group.Go(func() {
 				l.Sweep(now)
 				for range n {
-					if s, err := l.takeAt(&place, now, 1, budgets); err == nil && s.Admitted {
+					var s LimitState
+					if err := l.takeAt(&place, now, 1, budgets, &s); err == nil && s.Admitted {
 						admitted.Add(1)
 					}
 				}

@@ -2,6 +2,7 @@ package latchward
 
 import (
 	"crypto/subtle"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -146,7 +147,13 @@ func invalidDigest() error { return Invalid("digest", "a digest is 48 hexadecima
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
 // Equal reports whether both are the same, in constant time.
-func (d Digest) Equal(other Digest) bool { return subtle.ConstantTimeCompare(d[:], other[:]) == 1 }
+func (d Digest) Equal(other Digest) bool {
+	var differ uint64
+	for i := 0; i < len(d); i += 8 { // by words: it is on every request's way, and a third of the time it takes by bytes
+		differ |= binary.LittleEndian.Uint64(d[i:]) ^ binary.LittleEndian.Uint64(other[i:])
+	}
+	return differ == 0
+}
 
 // Credential recognises one secret without holding any of its text beyond the key id.
 type Credential struct {

@@ -89,8 +89,8 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		cost = 1
 	}
 	now := s.instant(v.At)
-	state, err := s.book(ctx, now, cost, f, r.DryRun)
-	if err != nil {
+	var state LimitState
+	if err := s.book(ctx, now, cost, f, r.DryRun, &state); err != nil {
 		var known *Error
 		if errors.As(err, &known) {
 			return err
@@ -112,13 +112,16 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 	return nil
 }
 
-func (s *Service) book(ctx context.Context, now Instant, cost int64, f *facts, dry bool) (LimitState, error) {
+func (s *Service) book(
+	ctx context.Context, now Instant, cost int64, f *facts, dry bool, state *LimitState,
+) (err error) {
 	switch {
 	case dry:
-		return s.limiter.Peek(ctx, now, cost, f.budgets[:])
+		*state, err = s.limiter.Peek(ctx, now, cost, f.budgets[:])
 	case s.local != nil:
-		return s.local.takeAt(&f.bucket, now, cost, f.budgets[:])
+		err = s.local.takeAt(&f.bucket, now, cost, f.budgets[:], state)
+	default:
+		*state, _, err = s.limiter.Take(ctx, now, cost, f.budgets[:])
 	}
-	state, _, err := s.limiter.Take(ctx, now, cost, f.budgets[:])
-	return state, err
+	return err
 }
