@@ -8,6 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/latchward/latchward"
 )
@@ -32,15 +35,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newChild returns the command that does one of children with a database.
+// childTime is far longer than any child lives on the slowest machine.
+const childTime = 2 * time.Minute
+
+// newChild returns the command that does one of children with a database. A child that hangs is made to show what its
+// goroutines are waiting for, on standard error, and ends.
 func newChild(t *testing.T, what, path string, env ...string) *exec.Cmd {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, path)
-	cmd.Env = append(append(os.Environ(), childVariable+"="+what), env...)
+	ctx, cancel := context.WithTimeout(t.Context(), childTime)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, program, path)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGQUIT) }
+	cmd.WaitDelay = 10 * time.Second // then it is killed
+	cmd.Env = append(append(os.Environ(), "GOTRACEBACK=all", childVariable+"="+what), env...)
 	cmd.Stderr = os.Stderr
 	return cmd
 }
