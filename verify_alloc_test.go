@@ -5,6 +5,7 @@ package latchward_test
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"testing"
 
 	"github.com/latchward/latchward"
@@ -91,4 +92,35 @@ func TestRecordAllocatesNothing(t *testing.T) {
 	if allocations := testing.AllocsPerRun(5_000, func() { f.Record(&event) }); allocations != 0 {
 		t.Errorf("%v allocations", allocations)
 	}
+}
+
+// What remembering a token costs in memory, everything included: the record, its slot, the Token with its strings and
+// what the limiter keeps. It is bounded here so that it cannot grow unnoticed.
+func TestRememberedTokenBytes(t *testing.T) {
+	const tokens, most = 5_000, 1000
+	f := newFixture(t, func(o *latchward.Options) { o.CreationLimit = tokens })
+	secrets := make([]latchward.Secret, tokens)
+	for i := range secrets {
+		secrets[i] = f.create(t, latchward.NewToken{AllowedEndpoints: []string{"/stores*", "/products*"}}).Secret
+	}
+	ctx := context.Background()
+	before := heapBytes()
+	for _, secret := range secrets {
+		r := latchward.VerifyRequest{Secret: secret, Method: "GET", Path: "/products"}
+		if got := f.verify(t, ctx, r); got != latchward.ReasonAllowed {
+			t.Fatal(got)
+		}
+	}
+	got := (heapBytes() - before) / tokens
+	t.Logf("%d bytes per remembered token", got)
+	if remembered := f.Stats().Remembered; remembered != tokens || got > most {
+		t.Errorf("%d bytes for each of %d tokens, want at most %d", got, remembered, most)
+	}
+}
+
+func heapBytes() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
