@@ -38,6 +38,7 @@ func (s *Server) route(management http.Handler) http.Handler {
 		s.active.Add(1)
 		defer s.active.Done()
 		defer s.answered(r, surface, w, start)
+		defer s.recoverPanic(r.Context(), w) // before it is counted
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
