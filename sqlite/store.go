@@ -67,9 +67,19 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	s := &Store{path: path, now: o.Now, lock: lock}
 	if err := s.open(ctx, o); err != nil {
-		return nil, errors.Join(s.translate(err), s.Close())
+		return nil, errors.Join(s.refuse(err), s.Close())
 	}
 	return s, nil
+}
+
+// refuse returns why the database cannot be opened. Whoever starts a server may learn the path of a damaged file, which
+// nobody who sends requests does.
+func (s *Store) refuse(err error) error {
+	err = s.translate(err)
+	if s.failed() != nil && latchward.ErrorCode(err) == latchward.CodeUnavailable {
+		return unavailable("The database "+s.path+" cannot be relied on: check the disk, or restore a backup.", err)
+	}
+	return err
 }
 
 func (s *Store) open(ctx context.Context, o Options) error {
