@@ -73,6 +73,9 @@ func (c *Config) checkGateway() error {
 	if err != nil {
 		return err
 	}
+	if _, err := c.upstreamRoots(); err != nil {
+		return err
+	}
 	var nobody *latchward.Service // is never asked
 	_, err = gateway.New(gateway.Options{Verifier: nobody, Base: c.Base, Upstreams: upstreams})
 	return err

@@ -39,6 +39,7 @@ type Config struct {
 	PassCredential bool          `key:"gateway.pass_credential" default:"false" help:"forward the Authorization header to the upstreams"`
 	AcceptJWT      bool          `key:"gateway.accept_jwt" default:"false" help:"let JWTs of people through the gateway, beside API tokens"`
 	ConnectTimeout time.Duration `key:"gateway.connect_timeout" default:"5s" help:"for connecting to an upstream"`
+	UpstreamCA     string        `key:"gateway.ca_file" help:"certificates (PEM) of those who may vouch for https upstreams; by default those whom the host trusts"`
 	AnswerTimeout  time.Duration `key:"gateway.answer_timeout" default:"60s" help:"from the end of a request to the header of the upstream's answer"`
 
 	JWTSecret   latchward.Secret `key:"jwt.secret" help:"shared secret of HS256, at least 32 bytes; made at the first start when there is no other source of keys"`
@@ -74,6 +75,8 @@ type Config struct {
 type Upstream struct {
 	Prefix string `key:"prefix" default:"/" help:"of the judged path, that is without the base; / for everything"`
 	URL    string `key:"url" help:"http or https; its path takes the place of the base, which stays when it has none"`
+
+	WebSocket bool `key:"websocket" default:"true" help:"whether connections to it may become WebSockets"`
 }
 
 // The files of a data folder.

@@ -72,7 +72,7 @@ operations: {listen: "off"}
 trusted_proxies: [10.0.0.0/8, "2001:db8::1"]
 upstreams:
   - http://127.0.0.1:8080
-  - {prefix: /billing, url: https://billing.internal:8443/v2}
+  - {prefix: /billing, url: https://billing.internal:8443/v2, websocket: false}
   - /files=http://127.0.0.1:8081
 gateway:
   accept_jwt: true
@@ -85,7 +85,7 @@ log: {level: debug, format: json}
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "[{/ http://127.0.0.1:8080} {/billing https://billing.internal:8443/v2} {/files http://127.0.0.1:8081}]"
+	want := "[{/ http://127.0.0.1:8080 true} {/billing https://billing.internal:8443/v2 false} {/files http://127.0.0.1:8081 true}]"
 	if got := fmt.Sprint(c.Upstreams); got != want {
 		t.Errorf("upstreams %s, want %s", got, want)
 	}

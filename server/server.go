@@ -4,11 +4,13 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,9 +86,13 @@ func (s *Server) openGateway(persons httpauth.PersonAuthenticator, p *httpauth.P
 	if err != nil {
 		return err
 	}
+	roots, err := c.upstreamRoots()
+	if err != nil {
+		return err
+	}
 	s.gateway, err = gateway.New(gateway.Options{
 		Verifier: s.service, Recorder: s.service, Persons: persons, Proxies: p, Guard: g, Base: c.Base,
-		Prefix: c.Prefix, Upstreams: upstreams, PassCredential: c.PassCredential, Open: c.open(),
+		Prefix: c.Prefix, Upstreams: upstreams, PassCredential: c.PassCredential, Open: c.open(), RootCAs: roots,
 		DialTimeout: c.ConnectTimeout, HeaderTimeout: c.AnswerTimeout, StreamEnded: s.service.StreamEnded, Logger: s.log,
 	})
 	return err
@@ -102,9 +108,25 @@ func (c *Config) gatewayUpstreams() ([]gateway.Upstream, error) {
 		if target.Path == "" { // an upstream that says nothing is mounted as we are; "/" is at its root
 			target.Path = strings.TrimSuffix(c.Base, "/")
 		}
-		upstreams[i] = gateway.Upstream{Prefix: u.Prefix, URL: target}
+		upstreams[i] = gateway.Upstream{Prefix: u.Prefix, URL: target, NoWebSocket: !u.WebSocket}
 	}
 	return upstreams, nil
+}
+
+// upstreamRoots returns who may vouch for https upstreams; nil = whom the host trusts.
+func (c *Config) upstreamRoots() (*x509.CertPool, error) {
+	if c.UpstreamCA == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.UpstreamCA)
+	if err != nil {
+		return nil, invalidf("gateway.ca_file", "%s cannot be read: %s", c.UpstreamCA, reasonOf(err))
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, invalidf("gateway.ca_file", "%s holds no certificate in PEM", c.UpstreamCA)
+	}
+	return roots, nil
 }
 
 // Service returns the rules that the server applies, for programs that embed it.

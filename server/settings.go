@@ -126,7 +126,7 @@ func setNetwork(pointer *netip.Prefix, text string) error {
 
 // set reads "prefix=url", or a URL alone for everything.
 func (u *Upstream) set(text string) error {
-	u.Prefix, u.URL = "/", text
+	u.Prefix, u.URL, u.WebSocket = "/", text, true
 	if prefix, url, ok := strings.Cut(text, "="); ok && strings.HasPrefix(prefix, "/") {
 		u.Prefix, u.URL = prefix, url
 	}
