@@ -73,10 +73,11 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 }
 
 // refuse returns why the database cannot be opened. Whoever starts a server may learn the path of a damaged file, which
-// nobody who sends requests does.
+// nobody who sends requests does. Damage to the schema shows as statements that make no sense.
 func (s *Store) refuse(err error) error {
 	err = s.translate(err)
-	if s.failed() != nil && latchward.ErrorCode(err) == latchward.CodeUnavailable {
+	code := latchward.ErrorCode(err)
+	if code == latchward.CodeInternal || code == "" || code == latchward.CodeUnavailable && s.failed() != nil {
 		return unavailable("The database "+s.path+" cannot be relied on: check the disk, or restore a backup.", err)
 	}
 	return err
