@@ -4,6 +4,7 @@ package sqlite
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -44,8 +45,10 @@ func TestDamagedPages(t *testing.T) {
 		}
 		damaged := append([]byte{}, sound...)
 		damaged[at] ^= byte(1 + random.IntN(255))
-		path := newPath(t)
 		write(t, path, damaged)
+		if err := errors.Join(os.RemoveAll(path+"-wal"), os.RemoveAll(path+"-shm")); err != nil {
+			t.Fatal(err)
+		}
 		s, err := Open(t.Context(), path, Options{})
 		if err != nil {
 			refused++
