@@ -226,13 +226,18 @@ func (t *Token) validateNumbers() error {
 const minYear, maxYear = 1970, 9999
 
 func (t *Token) validateTimes() error {
-	for field, at := range map[string]time.Time{"expires_at": t.ExpiresAt, "not_before": t.NotBefore} {
+	return validatePeriod("not_before", t.NotBefore, "expires_at", t.ExpiresAt)
+}
+
+// validatePeriod checks two instants of which the first, where both are given, must be earlier.
+func validatePeriod(fromField string, from time.Time, untilField string, until time.Time) error {
+	for field, at := range map[string]time.Time{fromField: from, untilField: until} {
 		if !at.IsZero() && (at.Year() < minYear || at.Year() > maxYear) {
 			return Invalid(field, "must lie between the years %d and %d", minYear, maxYear)
 		}
 	}
-	if !t.ExpiresAt.IsZero() && !t.NotBefore.IsZero() && !t.NotBefore.Before(t.ExpiresAt) {
-		return Invalid("not_before", "must be earlier than expires_at")
+	if !from.IsZero() && !until.IsZero() && !from.Before(until) {
+		return Invalid(fromField, "must be earlier than %s", untilField)
 	}
 	return nil
 }
