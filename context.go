@@ -22,8 +22,9 @@ type Principal struct {
 	Type          PrincipalType
 	ID            int64  // of the user or token; 0 for local and system
 	Name          string // for people to read
-	Administrator bool
-	Permissions   []string // of a token, for what X-08 lets it do
+	Administrator bool      // holds every right, whatever Rights say
+	Rights        *Rights   // of a person or token
+	Groups        []GroupID // of a person: whose tokens are theirs, too
 	Origin        Origin
 }
 

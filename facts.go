@@ -3,6 +3,7 @@ package latchward
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -110,7 +111,7 @@ func (f *facts) allowsPermissions(owner *OwnerFacts, permissions []string) bool 
 	if len(permissions) == 0 {
 		return true
 	}
-	held := newRights(f.token.Kind, f.token.Permissions, owner.Administrator)
+	held := newRights(f.token.Kind, f.token.Permissions, slices.Contains(owner.Roles, RoleAdministrator))
 	for _, permission := range permissions {
 		if !held.has(permission) {
 			return false

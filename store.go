@@ -16,9 +16,12 @@ type ChangeKind string
 
 // The kinds of change. An unknown kind must be taken as ChangeAll.
 const (
-	ChangeToken ChangeKind = "token" // Keys are key ids
-	ChangeOwner ChangeKind = "owner" // Keys are owners as Owner.String gives them
-	ChangeAll   ChangeKind = "all"
+	ChangeToken   ChangeKind = "token" // Keys are key ids
+	ChangeOwner   ChangeKind = "owner" // Keys are owners as Owner.String gives them: users, and groups as owners
+	ChangeRole    ChangeKind = "role"  // Keys are ids in decimal, of this kind and the next two
+	ChangeGroup   ChangeKind = "group"
+	ChangeLicense ChangeKind = "license"
+	ChangeAll     ChangeKind = "all"
 )
 
 // Change says which facts are no longer what they were. It never carries them. Empty Keys mean the whole kind.
@@ -43,10 +46,12 @@ type TokenFacts struct {
 
 // OwnerFacts is what a decision needs to know about an owner.
 type OwnerFacts struct {
-	Active        bool // may act: neither disabled nor removed
-	Administrator bool
-	ExternalID    string // of a user
-	Name          string // for people to read
+	Active     bool // may act: neither disabled nor removed
+	Roles      []RoleID
+	Groups     []GroupID   // of a user
+	Licenses   []LicenseID // of a user
+	ExternalID string      // of a user
+	Name       string      // for people to read
 }
 
 // Store is what [Service] asks of a database. A store keeps and finds; it never judges. Every sentence with "must" or
@@ -84,6 +89,24 @@ type Store interface {
 	UserByEmail(ctx context.Context, email string) (*User, error)
 	// Users returns the users that match, ordered by id, at most f.Limit of them.
 	Users(ctx context.Context, f UserFilter) ([]*User, error)
+
+	// Role returns a copy of the role.
+	Role(ctx context.Context, id RoleID) (*Role, error)
+	// Roles returns all roles, ordered by id.
+	Roles(ctx context.Context) ([]*Role, error)
+	// Group returns a copy of the group; removed groups are returned too.
+	Group(ctx context.Context, id GroupID) (*Group, error)
+	// Groups returns the groups that match, ordered by id, at most f.Limit of them.
+	Groups(ctx context.Context, f GroupFilter) ([]*Group, error)
+	// License returns a copy of the license.
+	License(ctx context.Context, id LicenseID) (*License, error)
+	// Licenses returns all licenses, ordered by id.
+	Licenses(ctx context.Context) ([]*License, error)
+	// Seats returns how many seats of each license are taken: by users who are not removed and by tokens that are not
+	// revoked. Licenses without any are left out.
+	Seats(ctx context.Context) (map[LicenseID]int64, error)
+	// Permissions returns all entries of the registry that were saved, ordered by name.
+	Permissions(ctx context.Context) ([]*Permission, error)
 
 	// AuditEntries returns the entries that match, newest first, at most f.Limit of them.
 	AuditEntries(ctx context.Context, f AuditFilter) ([]*AuditEntry, error)
@@ -123,6 +146,44 @@ type Tx interface {
 	// SaveUser inserts the user when its ID is 0, setting the ID, and else replaces it. An external id or e-mail that
 	// another user has is an Error of code conflict that names the field. The commit must name the owner as changed.
 	SaveUser(u *User) error
+
+	// Role returns a copy of the role.
+	Role(id RoleID) (*Role, error)
+	// RoleByName returns a copy of the role with that name.
+	RoleByName(name string) (*Role, error)
+	// SaveRole inserts the role when its ID is 0, setting the ID, and else replaces it. Ids must never be used again. A
+	// name that another role has is an Error of code conflict. The commit must name the role as changed.
+	SaveRole(r *Role) error
+	// DeleteRole makes the role disappear, also from everybody who has it. The commit must name the role as changed.
+	DeleteRole(id RoleID) error
+
+	// Group returns a copy of the group.
+	Group(id GroupID) (*Group, error)
+	// GroupByName returns a copy of the group with that name that is not removed.
+	GroupByName(name string) (*Group, error)
+	// SaveGroup inserts the group when its ID is 0, setting the ID, and else replaces it. A name that another group has
+	// that is not removed is an Error of code conflict. A removed group must lose its members. The commit must name the
+	// group as changed, also as an owner.
+	SaveGroup(g *Group) error
+
+	// License returns a copy of the license.
+	License(id LicenseID) (*License, error)
+	// LicenseByName returns a copy of the license with that name.
+	LicenseByName(name string) (*License, error)
+	// Seats returns how many seats of the license are taken.
+	Seats(id LicenseID) (int64, error)
+	// SaveLicense inserts the license when its ID is 0, setting the ID, and else replaces it. Ids must never be used
+	// again. A name that another license has is an Error of code conflict. The commit must name the license as changed.
+	SaveLicense(l *License) error
+	// DeleteLicense makes the license disappear, also from everybody who has it. The commit must name the license as
+	// changed.
+	DeleteLicense(id LicenseID) error
+
+	// SavePermission inserts or replaces the entry of the registry with that name.
+	SavePermission(p *Permission) error
+	// DeletePermission makes the entry disappear, and the permission from every list that names it, of roles and of
+	// tokens; a list that becomes empty must stay an empty list. The commit must name what had it as changed.
+	DeletePermission(name string) error
 
 	// AppendAudit adds an entry and sets its ID.
 	AppendAudit(e *AuditEntry) error

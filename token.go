@@ -59,8 +59,11 @@ const (
 // OwnerType says what kind of thing owns a token.
 type OwnerType string
 
-// OwnerUser is the only type of owner so far.
-const OwnerUser OwnerType = "user"
+// The types of owner. A group owns service tokens only: there is nobody whom a personal one would act as.
+const (
+	OwnerUser  OwnerType = "user"
+	OwnerGroup OwnerType = "group"
+)
 
 // Owner is who answers for a token; a disabled owner disables it, a removed owner revokes it.
 type Owner struct {
@@ -90,7 +93,12 @@ type Token struct {
 
 	AllowedEndpoints []string       // patterns as written, see Pattern; empty = unrestricted
 	AllowedNetworks  []netip.Prefix // masked; empty = unrestricted
-	Permissions      []string       // nil = the owner's rights (personal only); empty = none
+	// Permissions are grants. A personal token holds what its owner holds and one of them grants; nil = all that its
+	// owner holds. A service token holds what they and its roles and groups grant. Empty = none.
+	Permissions []string
+	Roles       []RoleID    // of a service token
+	Groups      []GroupID   // of a service token
+	Licenses    []LicenseID // of a service token, which takes a seat of each
 
 	ExpiresAt       time.Time // the token is expired from this instant on
 	NotBefore       time.Time // the token is not valid before this instant
@@ -188,7 +196,10 @@ func (t *Token) Validate() error {
 		t.validateTimes,
 		func() error { _, err := ParsePatterns("allowed_endpoints", t.AllowedEndpoints); return err },
 		t.validateNetworks,
-		func() error { return ValidatePermissions("permissions", t.Permissions) },
+		func() error { return ValidateGrants("permissions", t.Permissions) },
+		func() error { return validateHeld("roles", len(t.Roles)) },
+		func() error { return validateHeld("groups", len(t.Groups)) },
+		func() error { return validateHeld("licenses", len(t.Licenses)) },
 		t.validateTags,
 		t.validateMetadata,
 	}
@@ -204,8 +215,12 @@ func (t *Token) validateKind() error {
 	switch {
 	case t.Kind != KindPersonal && t.Kind != KindService:
 		return Invalid("kind", "must be %q or %q", KindPersonal, KindService)
-	case t.Owner.Type != OwnerUser:
-		return Invalid("owner", "must be a user")
+	case t.Owner.Type != OwnerUser && t.Owner.Type != OwnerGroup:
+		return Invalid("owner", "must be a user or a group")
+	case t.Kind == KindPersonal && t.Owner.Type != OwnerUser:
+		return Invalid("owner", "a personal token acts as a person: it must be owned by a user")
+	case t.Kind == KindPersonal && len(t.Roles)+len(t.Groups)+len(t.Licenses) > 0:
+		return Invalid("kind", "a personal token has the roles, groups and licenses of its owner, and none of its own")
 	case t.Kind == KindService && t.Permissions == nil:
 		return Invalid("permissions", "a service token has its own rights: give a list, [] for none")
 	}
@@ -329,11 +344,14 @@ type NewToken struct {
 	Name             string // blank = generated
 	Description      string
 	Kind             Kind           // "" = KindPersonal
-	Owner            *Owner         // nil = whoever acts; only administrators may name somebody else
+	Owner            *Owner         // nil = whoever acts
 	RateLimit        int64          // 0 = DefaultRateLimit
 	AllowedEndpoints []string       // empty = unrestricted
 	AllowedNetworks  []netip.Prefix // empty = unrestricted
-	Permissions      []string       // nil = the owner's rights
+	Permissions      []string       // nil = the owner's rights; of a service token: none
+	Roles            []string       // names; of a service token
+	Groups           []string       // names; of a service token
+	Licenses         []string       // names; of a service token
 	ExpiresAt        time.Time
 	NotBefore        time.Time
 	IdleTimeoutDays  *int // nil = the instance's default; 0 = never
@@ -351,6 +369,9 @@ type TokenUpdate struct {
 	AllowedEndpoints *[]string
 	AllowedNetworks  *[]netip.Prefix
 	Permissions      *[]string
+	Roles            *[]string // names
+	Groups           *[]string // names
+	Licenses         *[]string // names
 	ExpiresAt        *time.Time
 	NotBefore        *time.Time
 	IdleTimeoutDays  *int // 0 = never
@@ -364,6 +385,7 @@ func (t *Token) Clone() *Token {
 	c.AllowedEndpoints = slices.Clone(t.AllowedEndpoints)
 	c.AllowedNetworks = slices.Clone(t.AllowedNetworks)
 	c.Permissions = slices.Clone(t.Permissions)
+	c.Roles, c.Groups, c.Licenses = slices.Clone(t.Roles), slices.Clone(t.Groups), slices.Clone(t.Licenses)
 	c.Tags = slices.Clone(t.Tags)
 	return &c // Metadata is replaced whole, never changed in place
 }

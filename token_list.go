@@ -21,7 +21,10 @@ func TokenSorts() []TokenSort {
 
 // TokenFilter selects and orders tokens. The zero value of a field does not filter.
 type TokenFilter struct {
-	Owner         *Owner
+	Owners        []Owner   // owned by one of these; nil = by anybody
+	Role          RoleID    // has this role itself
+	Group         GroupID   // is a member
+	License       LicenseID // has a seat
 	Kind          Kind
 	Status        Status
 	Query         string    // part of the name, description or display prefix; ASCII letters match in either case

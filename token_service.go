@@ -2,6 +2,7 @@ package latchward
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 )
@@ -148,7 +149,7 @@ func (s *Service) ownerFor(ctx context.Context, p Principal, wanted *Owner) (Own
 		return Owner{}, err
 	}
 	for _, u := range users {
-		if u.Administrator && u.Active {
+		if u.Administrator() && u.Active {
 			return Owner{Type: OwnerUser, ID: int64(u.ID)}, nil
 		}
 	}
@@ -244,11 +245,18 @@ func (s *Service) restrict(p Principal, f *TokenFilter) error {
 	if p.Administrator {
 		return nil
 	}
-	own := Owner{Type: OwnerUser, ID: p.ID}
-	if f.Owner != nil && !f.Owner.Is(own) {
-		return &Error{Code: CodeForbidden, Field: "owner", Message: "Only administrators may list other people's tokens"}
+	own := []Owner{{Type: OwnerUser, ID: p.ID}}
+	for _, id := range p.Groups {
+		own = append(own, Owner{Type: OwnerGroup, ID: int64(id)})
 	}
-	f.Owner = &own
+	for _, wanted := range f.Owners {
+		if !slices.ContainsFunc(own, wanted.Is) {
+			return &Error{Code: CodeForbidden, Field: "owner", Message: "You may list your own and your groups' tokens only"}
+		}
+	}
+	if f.Owners == nil {
+		f.Owners = own
+	}
 	return nil
 }
 

@@ -126,7 +126,7 @@ const (
 type UsageQuery struct {
 	From, To   time.Time // hours that start in [From, To)
 	Token      TokenID
-	Owner      *Owner // tokens that the owner has, or had when they were deleted
+	Owners     []Owner // tokens that one of these has, or had when they were deleted; nil = everybody's
 	Credential CredentialType
 	By         UsageDimension
 }

@@ -266,7 +266,7 @@ func (s *Service) UsageOverview(ctx context.Context, days int) (UsageOverview, e
 		return UsageOverview{}, err
 	}
 	from, to := s.period(days)
-	return s.overview(ctx, active, UsageQuery{From: from, To: to, Owner: active.Owner})
+	return s.overview(ctx, active, UsageQuery{From: from, To: to, Owners: active.Owners})
 }
 
 func (s *Service) overview(ctx context.Context, active TokenFilter, q UsageQuery) (UsageOverview, error) {

@@ -3,6 +3,7 @@ package latchward
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,19 +19,24 @@ type UserID int64
 
 // User is a person who owns tokens and may manage them.
 type User struct {
-	ID            UserID
-	ExternalID    string // the "sub" by which the host application knows the person; "" = none; unique
-	Email         string // "" = unknown; unique without regard to case while the user is not removed
-	Name          string // for people to read
-	Administrator bool   // may manage everything
-	Active        bool   // false: cannot act, and none of their tokens verifies
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	RemovedAt     time.Time // a removed user stays as a tombstone without personal data
+	ID         UserID
+	ExternalID string // the "sub" by which the host application knows the person; "" = none; unique
+	Email      string // "" = unknown; unique without regard to case while the user is not removed
+	Name       string // for people to read
+	Roles      []RoleID
+	Groups     []GroupID   // is a member of
+	Licenses   []LicenseID // has a seat of
+	Active     bool        // false: cannot act, and none of their tokens verifies
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	RemovedAt  time.Time // a removed user stays as a tombstone without personal data
 }
 
 // Removed reports whether u is only a tombstone.
 func (u *User) Removed() bool { return !u.RemovedAt.IsZero() }
+
+// Administrator reports whether u has the role of administrators.
+func (u *User) Administrator() bool { return slices.Contains(u.Roles, RoleAdministrator) }
 
 // DisplayName returns the best text there is for a person to recognise u by.
 func (u *User) DisplayName() string {
@@ -62,7 +68,13 @@ func (u *User) Validate() error {
 	if at := strings.LastIndexByte(u.Email, '@'); u.Email != "" && (at < 1 || at == len(u.Email)-1) {
 		return Invalid("email", "must look like name@host")
 	}
-	return nil
+	if err := validateHeld("roles", len(u.Roles)); err != nil {
+		return err
+	}
+	if err := validateHeld("groups", len(u.Groups)); err != nil {
+		return err
+	}
+	return validateHeld("licenses", len(u.Licenses))
 }
 
 const removedMark = "removed:"
@@ -76,7 +88,10 @@ func removedExternalID(externalID string) string {
 
 // UserFilter selects users, in the order of their ids. The zero value of a field does not filter.
 type UserFilter struct {
-	Query          string // part of the name, e-mail or external id; ASCII letters match in either case
+	Query          string    // part of the name, e-mail or external id; ASCII letters match in either case
+	Role           RoleID    // has this role itself
+	Group          GroupID   // is a member
+	License        LicenseID // has a seat
 	IncludeRemoved bool
 	After          UserID // continue behind this user
 	Limit          int    // at most this many; Service sets 1 to MaxPage
@@ -87,7 +102,10 @@ type NewUser struct {
 	ExternalID    string
 	Email         string
 	Name          string
-	Administrator bool
+	Administrator bool     // has the role of administrators, beside Roles
+	Roles         []string // names
+	Groups        []string // names
+	Licenses      []string // names
 }
 
 // UserUpdate changes a user; nil leaves a field as it is.
@@ -95,7 +113,10 @@ type UserUpdate struct {
 	ExternalID    *string
 	Email         *string
 	Name          *string
-	Administrator *bool
+	Administrator *bool     // gives or takes the role of administrators
+	Roles         *[]string // names
+	Groups        *[]string // names
+	Licenses      *[]string // names
 	Active        *bool
 }
 

@@ -2,6 +2,7 @@ package latchward
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ func (s *Service) createUser(ctx context.Context, p Principal, n NewUser) (*User
 	now := s.timestamp()
 	user := User{
 		ExternalID: strings.TrimSpace(n.ExternalID), Email: strings.TrimSpace(n.Email), Name: strings.TrimSpace(n.Name),
-		Administrator: n.Administrator, Active: true, CreatedAt: now, UpdatedAt: now,
+		Active: true, CreatedAt: now, UpdatedAt: now,
 	}
 	if user.ExternalID == "" && user.Email == "" && user.Name == "" {
 		return nil, Invalid("email", "give an e-mail, a name or an external id")
@@ -118,7 +119,6 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 		if u.Name != nil {
 			user.Name = strings.TrimSpace(*u.Name)
 		}
-		set(&user.Administrator, u.Administrator)
 		action := ActionUserUpdate
 		if u.Active != nil && *u.Active != user.Active {
 			user.Active = *u.Active
@@ -141,7 +141,8 @@ func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
 				return "", err
 			}
 		}
-		user.Name, user.Email, user.Administrator, user.Active, user.RemovedAt = "", "", false, false, now
+		user.Name, user.Email, user.Active, user.RemovedAt = "", "", false, now
+		user.Roles, user.Groups, user.Licenses = nil, nil, nil
 		if user.ExternalID != "" {
 			user.ExternalID = removedExternalID(user.ExternalID)
 		}
@@ -198,7 +199,7 @@ func (s *Service) auditUser(tx Tx, p Principal, action string, u *User, before m
 
 func userFacts(u *User) map[string]any {
 	return map[string]any{
-		"external_id": u.ExternalID, "email": u.Email, "name": u.Name, "administrator": u.Administrator, "active": u.Active,
+		"external_id": u.ExternalID, "email": u.Email, "name": u.Name, "roles": u.Roles, "groups": u.Groups, "licenses": u.Licenses, "active": u.Active,
 	}
 }
 
@@ -243,7 +244,7 @@ func principalOf(owner Owner, known *OwnerFacts, id Identity) (Principal, error)
 		return Principal{}, refuseSignIn("the user is deactivated")
 	}
 	return Principal{
-		Type: PrincipalUser, ID: owner.ID, Name: known.Name, Administrator: known.Administrator || id.Administrator,
+		Type: PrincipalUser, ID: owner.ID, Name: known.Name, Administrator: slices.Contains(known.Roles, RoleAdministrator) || id.Administrator,
 	}, nil
 }
 
