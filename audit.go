@@ -7,22 +7,36 @@ import (
 
 // Actions that audit entries name.
 const (
-	ActionTokenCreate  = "token.create"
-	ActionTokenUpdate  = "token.update"
-	ActionTokenEnable  = "token.enable"
-	ActionTokenDisable = "token.disable"
-	ActionTokenIdle    = "token.idle"
-	ActionTokenRotate  = "token.rotate"
-	ActionTokenRevoke  = "token.revoke"
-	ActionTokenDelete  = "token.delete"
-	ActionUserCreate   = "user.create"
-	ActionUserUpdate   = "user.update"
-	ActionUserDisable  = "user.disable"
-	ActionUserEnable   = "user.enable"
-	ActionUserRemove   = "user.remove"
-	ActionKeyRotate    = "key.rotate"
-	ActionKeyDrop      = "key.drop"
-	ActionStreamEnd    = "stream.end" // an open stream was ended because its token stopped being valid
+	ActionTokenCreate      = "token.create"
+	ActionTokenUpdate      = "token.update"
+	ActionTokenEnable      = "token.enable"
+	ActionTokenDisable     = "token.disable"
+	ActionTokenIdle        = "token.idle"
+	ActionTokenRotate      = "token.rotate"
+	ActionTokenRevoke      = "token.revoke"
+	ActionTokenDelete      = "token.delete"
+	ActionUserCreate       = "user.create"
+	ActionUserUpdate       = "user.update"
+	ActionUserDisable      = "user.disable"
+	ActionUserEnable       = "user.enable"
+	ActionUserRemove       = "user.remove"
+	ActionRoleCreate       = "role.create"
+	ActionRoleUpdate       = "role.update"
+	ActionRoleDelete       = "role.delete"
+	ActionGroupCreate      = "group.create"
+	ActionGroupUpdate      = "group.update"
+	ActionGroupDisable     = "group.disable"
+	ActionGroupEnable      = "group.enable"
+	ActionGroupRemove      = "group.remove"
+	ActionLicenseCreate    = "license.create"
+	ActionLicenseUpdate    = "license.update"
+	ActionLicenseDelete    = "license.delete"
+	ActionPermissionCreate = "permission.create"
+	ActionPermissionUpdate = "permission.update"
+	ActionPermissionDelete = "permission.delete"
+	ActionKeyRotate        = "key.rotate"
+	ActionKeyDrop          = "key.drop"
+	ActionStreamEnd        = "stream.end" // an open stream was ended because its token stopped being valid
 )
 
 // AuditEntry tells who changed what, when and from where. It is written in the transaction of the change (B-16) and
@@ -32,7 +46,7 @@ type AuditEntry struct {
 	At         time.Time
 	Actor      Principal // Type, ID, Name and Origin are kept
 	Action     string
-	TargetType string // "token", "user", "key"
+	TargetType string // "token", "user", "role", "group", "license", "permission", "key"
 	TargetID   int64
 	TargetName string         // as it was then, so that the entry outlives its target
 	Before     map[string]any // members that changed, as they were; nil for a creation

@@ -20,11 +20,12 @@ const (
 // Principal is who acts now. It travels in the context and is what audit entries name.
 type Principal struct {
 	Type          PrincipalType
-	ID            int64  // of the user or token; 0 for local and system
-	Name          string // for people to read
+	ID            int64     // of the user or token; 0 for local and system
+	Name          string    // for people to read
 	Administrator bool      // holds every right, whatever Rights say
 	Rights        *Rights   // of a person or token
 	Groups        []GroupID // of a person: whose tokens are theirs, too
+	Token         *Token    // of a token: the record that acts, which bounds what it may give others
 	Origin        Origin
 }
 

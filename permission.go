@@ -13,8 +13,49 @@ const (
 	MaxPermissionLength = 128 // bytes
 )
 
-// PermissionVerify lets a service token ask for verdicts about other tokens.
-const PermissionVerify = "tokens.verify"
+// The permissions over Latchward itself. Those over tokens are for everybody's: what is one's own needs none.
+const (
+	PermissionVerify = "tokens.verify" // of a service token: may ask for verdicts about other tokens
+
+	PermissionTokensCreate = "tokens.create" // for other owners
+	PermissionTokensRead   = "tokens.read"
+	PermissionTokensUpdate = "tokens.update"
+	PermissionTokensRotate = "tokens.rotate"
+	PermissionTokensRevoke = "tokens.revoke"
+	PermissionTokensDelete = "tokens.delete"
+
+	PermissionUsersCreate = "users.create"
+	PermissionUsersRead   = "users.read"
+	PermissionUsersUpdate = "users.update"
+	PermissionUsersDelete = "users.delete"
+
+	PermissionGroupsCreate = "groups.create"
+	PermissionGroupsRead   = "groups.read"
+	PermissionGroupsUpdate = "groups.update"
+	PermissionGroupsDelete = "groups.delete"
+
+	PermissionRolesCreate = "roles.create"
+	PermissionRolesRead   = "roles.read"
+	PermissionRolesUpdate = "roles.update"
+	PermissionRolesDelete = "roles.delete"
+
+	PermissionPermissionsCreate = "permissions.create"
+	PermissionPermissionsRead   = "permissions.read"
+	PermissionPermissionsUpdate = "permissions.update"
+	PermissionPermissionsDelete = "permissions.delete"
+
+	PermissionLicensesCreate = "licenses.create"
+	PermissionLicensesRead   = "licenses.read"
+	PermissionLicensesUpdate = "licenses.update" // also to hand out seats
+	PermissionLicensesDelete = "licenses.delete"
+
+	PermissionKeysRead   = "keys.read"
+	PermissionKeysRotate = "keys.rotate"
+	PermissionKeysDrop   = "keys.drop"
+
+	PermissionAuditRead   = "audit.read"
+	PermissionAuditExport = "audit.export"
+)
 
 // Permission is an entry of the registry: something that can be granted, explained to people. A grant may name
 // permissions that nobody has registered; the registry is for choosing and for finding typing errors.

@@ -23,6 +23,7 @@ type Options struct {
 	Keys  *KeyRing
 
 	Prefix          string           // of new secrets and of those accepted; "" = DefaultPrefix
+	Permissions     []Permission     // of the program: what its users and tokens can be granted, for the registry
 	IdleTimeoutDays *int             // for tokens created without one; nil = DefaultIdleTimeoutDays; 0 = never
 	CreationLimit   int64            // tokens one person may create per minute; 0 = 1,000 (bar 110)
 	CacheSize       int              // tokens remembered; 0 = DefaultCacheSize
@@ -60,6 +61,7 @@ type Service struct {
 	usage     usagePipeline
 	options   Options
 	subjects  subjects
+	declared  []*Permission // the registry less what was added by hand
 }
 
 // New returns a Service over o.Store. It refuses, with code conflict, a key ring that lacks a key under which the
@@ -76,6 +78,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{store: o.Store, prefix: o.Prefix, options: o, idleDays: DefaultIdleTimeoutDays}
 	s.setDefaults()
+	if err := s.declarePermissions(); err != nil {
+		return nil, err
+	}
 	s.keys.Store(o.Keys)
 	if err := s.checkKeys(ctx, o.Keys); err != nil {
 		return nil, err
@@ -194,27 +199,6 @@ func (s *Service) sweepLimits(context.Context) error {
 		s.local.Sweep(now)
 	}
 	return nil
-}
-
-// actor returns who acts in ctx.
-func actor(ctx context.Context) (Principal, error) {
-	p, ok := PrincipalFrom(ctx)
-	if !ok {
-		return p, &Error{Code: CodeUnauthenticated, Message: "Authentication required"}
-	}
-	if p.Type == PrincipalToken {
-		return p, &Error{Code: CodeForbidden, Message: "API tokens cannot manage tokens or users; sign in as a person"}
-	}
-	return p, nil
-}
-
-// administrator returns who acts in ctx, if that is an administrator.
-func administrator(ctx context.Context) (Principal, error) {
-	p, err := actor(ctx)
-	if err == nil && !p.Administrator {
-		err = &Error{Code: CodeForbidden, Message: "Only administrators may do this"}
-	}
-	return p, err
 }
 
 func pageLimit(limit int) (int, error) {

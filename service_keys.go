@@ -55,9 +55,9 @@ type KeyStatus struct {
 	Tokens int64 // not revoked, with their current secret under this key
 }
 
-// KeyStatus returns every server key, oldest first. Only administrators may ask.
+// KeyStatus returns every server key, oldest first. It needs keys.read.
 func (s *Service) KeyStatus(ctx context.Context) ([]KeyStatus, error) {
-	if _, err := administrator(ctx); err != nil {
+	if _, err := holder(ctx, PermissionKeysRead); err != nil {
 		return nil, err
 	}
 	counts, err := s.store.KeyCounts(ctx)
@@ -75,10 +75,11 @@ func (s *Service) KeyStatus(ctx context.Context) ([]KeyStatus, error) {
 func (s *Service) Keys() *KeyRing { return s.keys.Load() }
 
 // UseKeys replaces the key ring while the service runs: new secrets are made under the new ring's current key, and
-// secrets under a key that it lacks are refused from now on. Only administrators may. The caller keeps the ring's
+// secrets under a key that it lacks are refused from now on. It needs keys.rotate or, where a
+// key is dropped, keys.drop. The caller keeps the ring's
 // bytes safe: write a rotated ring before calling this, and a ring with a dropped key after it.
 func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
-	p, err := administrator(ctx)
+	p, err := actor(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,6 +87,9 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 	err = s.tx(ctx, func(tx Tx) error {
 		for version, fingerprint := range has {
 			if had[version] == "" {
+				if !p.May(PermissionKeysRotate) {
+					return lacks(PermissionKeysRotate)
+				}
 				if err := s.saveKey(tx, p, ActionKeyRotate, version, fingerprint); err != nil {
 					return err
 				}
@@ -93,6 +97,9 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 		}
 		for version := range had {
 			if has[version] == "" {
+				if !p.May(PermissionKeysDrop) {
+					return lacks(PermissionKeysDrop)
+				}
 				if err := s.saveKey(tx, p, ActionKeyDrop, version, ""); err != nil {
 					return err
 				}

@@ -179,6 +179,8 @@ type Tx interface {
 	// changed.
 	DeleteLicense(id LicenseID) error
 
+	// Permission returns a copy of the entry of the registry with that name.
+	Permission(name string) (*Permission, error)
 	// SavePermission inserts or replaces the entry of the registry with that name.
 	SavePermission(p *Permission) error
 	// DeletePermission makes the entry disappear, and the permission from every list that names it, of roles and of

@@ -21,36 +21,13 @@ type TokenPage struct {
 	Next   *TokenCursor // nil at the end
 }
 
-// authorize is the one place that says who may see or change which token: administrators all of them, everybody else
-// their own. Somebody else's token does not exist.
-func authorize(p Principal, t *Token) error {
-	own := p.Type == PrincipalUser && t.Owner.Is(Owner{Type: OwnerUser, ID: p.ID})
-	if p.Administrator || own {
-		return nil
-	}
-	return noSuchToken(t.ID)
-}
-
-// authorizeGrant says who may hand out rights: only administrators give a token rights of its own, an owner who is
-// not the actor, or take a service token out of the limits it was given (C-09).
-func authorizeGrant(p Principal, t *Token) error {
-	switch {
-	case p.Administrator:
-		return nil
-	case t.Kind == KindService:
-		return &Error{Code: CodeForbidden, Field: "kind", Message: "Only administrators may create or change service tokens"}
-	case !t.Owner.Is(Owner{Type: OwnerUser, ID: p.ID}):
-		return &Error{Code: CodeForbidden, Field: "owner", Message: "Only administrators may create tokens for somebody else"}
-	}
-	return nil
-}
-
 func noSuchToken(TokenID) error { return &Error{Code: CodeNotFound, Message: "Token not found"} }
 
-// CreateToken issues a token. Errors: invalid, naming the field; forbidden, for rights that the actor may not give;
-// exhausted, when the actor creates too many.
+// CreateToken issues a token. Who may: everybody for themselves and for their groups, for others who holds
+// tokens.create, and nobody more than they hold (C-09). Errors: invalid, naming the field; forbidden; conflict, when no
+// seat of a license is left; exhausted, when the actor creates too many.
 func (s *Service) CreateToken(ctx context.Context, n NewToken) (IssuedToken, error) {
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionTokensCreate)
 	if err != nil {
 		return IssuedToken{}, err
 	}
@@ -77,26 +54,86 @@ func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (Iss
 	if err != nil {
 		return IssuedToken{}, err
 	}
+	named := names{&n.Roles, &n.Groups, &n.Licenses}
 	err = s.tx(ctx, func(tx Tx) error {
-		owner, err := tx.User(UserID(t.Owner.ID))
-		if ErrorCode(err) == CodeNotFound || err == nil && owner.Removed() {
-			return Invalid("owner", "there is no such user")
-		}
-		if err != nil {
+		fresh := *t // f may run twice: what the first run set must not be there in the second
+		if err := s.issue(tx, p, &fresh, named); err != nil {
 			return err
 		}
-		fresh := *t // f may run twice: an id given by the first run must not make the second an update
-		if err := tx.SaveToken(&fresh); err != nil {
-			return err
-		}
-		fresh.Owner.Name = owner.DisplayName()
 		*t = fresh
 		return s.audit(tx, p, ActionTokenCreate, t, nil, now)
 	})
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
+	return IssuedToken{Token: t, Secret: secret, Warnings: s.warnings(t, now)}, nil
+}
+
+// issue checks a new token against everything else that there is, and saves it.
+func (s *Service) issue(tx Tx, p Principal, t *Token, named names) error {
+	owner, err := ownerName(tx, t.Owner)
+	if err != nil {
+		return err
+	}
+	if err := grant(tx, p, t, held{}, named); err != nil {
+		return err
+	}
+	if err := authorizeSecret(tx, p, t); err != nil {
+		return err
+	}
+	if err := tx.SaveToken(t); err != nil {
+		return err
+	}
+	t.Owner.Name = owner
+	return nil
+}
+
+// ownerName returns the name of an owner who is there, for people to read.
+func ownerName(tx Tx, owner Owner) (string, error) {
+	var name string
+	var removed bool
+	var err error
+	if owner.Type == OwnerGroup {
+		var group *Group
+		if group, err = tx.Group(GroupID(owner.ID)); err == nil {
+			name, removed = group.DisplayName(), group.Removed()
+		}
+	} else {
+		var user *User
+		if user, err = tx.User(UserID(owner.ID)); err == nil {
+			name, removed = user.DisplayName(), user.Removed()
+		}
+	}
+	if ErrorCode(err) == CodeNotFound || err == nil && removed {
+		return "", Invalid("owner", "there is no such %s", owner.Type)
+	}
+	return name, err
+}
+
+// grant gives t the roles, groups and licenses that are named, if p may hand on whatever t has not had before.
+func grant(tx Tx, p Principal, t *Token, before held, named names) error {
+	h := heldByToken(t)
+	if err := named.resolveInto(tx, &h); err != nil {
+		return err
+	}
+	t.Roles, t.Groups, t.Licenses = h.roles, h.groups, h.licenses
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	added := h.without(before)
+	if err := takeSeats(tx, added.licenses); err != nil {
+		return err
+	}
+	if err := authorizeWithin(p, t); err != nil {
+		return err
+	}
+	if t.Kind == KindPersonal {
+		return nil // narrows what its owner holds
+	}
+	if err := authorizeGiving(tx, p, added); err != nil {
+		return err
+	}
+	return authorizeReserved(tx, p, added)
 }
 
 func (s *Service) newToken(ctx context.Context, p Principal, n NewToken, now time.Time) (*Token, error) {
@@ -124,7 +161,12 @@ func (s *Service) newToken(ctx context.Context, p Principal, n NewToken, now tim
 	if err := t.Validate(); err != nil {
 		return nil, err
 	}
-	return t, authorizeGrant(p, t)
+	if !p.owns(owner) && !p.May(PermissionTokensCreate) {
+		return nil, &Error{
+			Code: CodeForbidden, Field: "owner", Message: "Creating tokens for somebody else needs the permission " + PermissionTokensCreate,
+		}
+	}
+	return t, nil
 }
 
 func toMillisecond(at time.Time) time.Time {
@@ -143,13 +185,15 @@ func (s *Service) ownerFor(ctx context.Context, p Principal, wanted *Owner) (Own
 		return Owner{Type: wanted.Type, ID: wanted.ID}, nil
 	case p.Type == PrincipalUser:
 		return Owner{Type: OwnerUser, ID: p.ID}, nil
+	case p.Type == PrincipalToken && p.Token != nil:
+		return p.Token.Owner, nil
 	}
-	users, err := s.store.Users(ctx, UserFilter{Limit: MaxPage})
+	users, err := s.store.Users(ctx, UserFilter{Role: RoleAdministrator, Limit: MaxPage})
 	if err != nil {
 		return Owner{}, err
 	}
 	for _, u := range users {
-		if u.Administrator() && u.Active {
+		if u.Active {
 			return Owner{Type: OwnerUser, ID: int64(u.ID)}, nil
 		}
 	}
@@ -181,7 +225,8 @@ func (s *Service) newSecret(t *Token) (Secret, error) {
 	return secret, nil
 }
 
-func warnings(t *Token, now time.Time) []string {
+// warnings are sentences about what the caller may not have meant.
+func (s *Service) warnings(t *Token, now time.Time) []string {
 	var texts []string
 	if t.Expired(now) {
 		texts = append(texts, "expires_at is in the past: the token is expired already")
@@ -191,7 +236,7 @@ func warnings(t *Token, now time.Time) []string {
 
 // Token returns one token.
 func (s *Service) Token(ctx context.Context, id TokenID) (*Token, error) {
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionTokensRead)
 	if err != nil {
 		return nil, err
 	}
@@ -205,13 +250,13 @@ func (s *Service) Token(ctx context.Context, id TokenID) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, authorize(p, t)
+	return t, authorize(p, t, PermissionTokensRead)
 }
 
 // Tokens returns the tokens that the principal may see and that match, with their counters (S2-21). f.Limit is 1 to
 // MaxPage; 0 means MaxPage.
 func (s *Service) Tokens(ctx context.Context, f TokenFilter) (TokenPage, error) {
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionTokensRead)
 	if err != nil {
 		return TokenPage{}, err
 	}
@@ -242,7 +287,7 @@ func (s *Service) Tokens(ctx context.Context, f TokenFilter) (TokenPage, error) 
 // restrict narrows f to what p may see and sets the moment at which statuses are judged.
 func (s *Service) restrict(p Principal, f *TokenFilter) error {
 	f.Now, f.Sort = s.timestamp(), orDefault(f.Sort, SortCreated)
-	if p.Administrator {
+	if p.May(PermissionTokensRead) {
 		return nil
 	}
 	own := []Owner{{Type: OwnerUser, ID: p.ID}}
@@ -268,21 +313,26 @@ func idsOf(tokens []*Token) []TokenID {
 	return ids
 }
 
-// UpdateToken changes what u names and leaves the rest (S2-23). The change holds for the next request.
+// UpdateToken changes what u names and leaves the rest (S2-23). The change holds for the next request. What is new to
+// the token, nobody may give who does not hold it.
 func (s *Service) UpdateToken(ctx context.Context, id TokenID, u TokenUpdate) (IssuedToken, error) {
-	var now time.Time
-	t, err := s.changeToken(ctx, id, func(p Principal, t *Token, at time.Time) (string, error) {
-		now = at
-		action := u.apply(t, at)
+	p, err := tokenActor(ctx, PermissionTokensUpdate)
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	now := s.timestamp()
+	t, err := s.change(ctx, p, PermissionTokensUpdate, id, now, func(tx Tx, t *Token) (string, error) {
+		before := heldByToken(t)
+		action := u.apply(t, now)
 		if err := t.Validate(); err != nil {
 			return "", err
 		}
-		return action, authorizeGrant(p, t)
+		return action, grant(tx, p, t, before, names{u.Roles, u.Groups, u.Licenses})
 	})
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	return IssuedToken{Token: t, Warnings: warnings(t, now)}, nil
+	return IssuedToken{Token: t, Warnings: s.warnings(t, now)}, nil
 }
 
 // apply changes t and returns the action that names the change best.
@@ -333,18 +383,21 @@ func set[T any](field *T, value *T) {
 // statistics stay.
 func (s *Service) RotateToken(ctx context.Context, id TokenID) (IssuedToken, error) {
 	var secret Secret
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionTokensRotate)
 	if err != nil {
 		return IssuedToken{}, err
 	}
 	now := s.timestamp()
-	t, err := s.change(ctx, p, id, now, func(tx Tx, t *Token) (string, error) {
+	t, err := s.change(ctx, p, PermissionTokensRotate, id, now, func(tx Tx, t *Token) (string, error) {
 		old := t.Secret
 		var err error
 		if secret, err = s.newSecret(t); err != nil {
 			return "", err
 		}
-		if err := authorizeGrant(p, t); err != nil {
+		if err := authorizeSecret(tx, p, t); err != nil {
+			return "", err
+		}
+		if err := authorizeWithin(p, t); err != nil {
 			return "", err
 		}
 		return ActionTokenRotate, tx.RetireSecret(t.ID, RetiringSecret{Credential: old, EndsAt: now})
@@ -352,7 +405,7 @@ func (s *Service) RotateToken(ctx context.Context, id TokenID) (IssuedToken, err
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
+	return IssuedToken{Token: t, Secret: secret, Warnings: s.warnings(t, now)}, nil
 }
 
 // RevokeToken ends the token for good; it stays listed with date and reason. Revoking it again changes nothing
@@ -361,14 +414,14 @@ func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (*
 	if err := validateText("reason", reason, 0, MaxReasonLength); err != nil {
 		return nil, err
 	}
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionTokensRevoke)
 	if err != nil {
 		return nil, err
 	}
 	now := s.timestamp()
 	var revoked *Token
 	err = s.tx(ctx, func(tx Tx) error {
-		t, err := loadFor(tx, p, id)
+		t, err := loadFor(tx, p, PermissionTokensRevoke, id)
 		if err != nil {
 			return err
 		}
@@ -396,13 +449,13 @@ func (s *Service) revoke(tx Tx, p Principal, t *Token, reason string, now time.T
 
 // DeleteToken removes the token; rollups and audit entries stay with its id and name.
 func (s *Service) DeleteToken(ctx context.Context, id TokenID) error {
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionTokensDelete)
 	if err != nil {
 		return err
 	}
 	now := s.timestamp()
 	return s.tx(ctx, func(tx Tx) error {
-		t, err := loadFor(tx, p, id)
+		t, err := loadFor(tx, p, PermissionTokensDelete, id)
 		if err != nil {
 			return err
 		}
@@ -430,7 +483,7 @@ func (s *Service) StreamEnded(ctx context.Context, v Verdict) error {
 	})
 }
 
-func loadFor(tx Tx, p Principal, id TokenID) (*Token, error) {
+func loadFor(tx Tx, p Principal, permission string, id TokenID) (*Token, error) {
 	t, err := tx.Token(id)
 	if ErrorCode(err) == CodeNotFound {
 		return nil, noSuchToken(id)
@@ -438,27 +491,17 @@ func loadFor(tx Tx, p Principal, id TokenID) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, authorize(p, t)
+	return t, authorize(p, t, permission)
 }
 
-// changeToken loads a token, lets edit change it, and saves it with an audit entry; edit names the action.
-func (s *Service) changeToken(
-	ctx context.Context, id TokenID, edit func(p Principal, t *Token, now time.Time) (string, error),
-) (*Token, error) {
-	p, err := actor(ctx)
-	if err != nil {
-		return nil, err
-	}
-	now := s.timestamp()
-	return s.change(ctx, p, id, now, func(_ Tx, t *Token) (string, error) { return edit(p, t, now) })
-}
-
+// change loads a token, lets edit change it, and saves it with an audit entry; edit names the action.
 func (s *Service) change(
-	ctx context.Context, p Principal, id TokenID, now time.Time, edit func(tx Tx, t *Token) (string, error),
+	ctx context.Context, p Principal, permission string, id TokenID, now time.Time,
+	edit func(tx Tx, t *Token) (string, error),
 ) (*Token, error) {
 	var changed *Token
 	err := s.tx(ctx, func(tx Tx) error {
-		t, err := loadFor(tx, p, id)
+		t, err := loadFor(tx, p, permission, id)
 		if err != nil {
 			return err
 		}

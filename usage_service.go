@@ -251,7 +251,7 @@ const topCount = 10
 // UsageOverview returns what all tokens together did in the last days (S2-27): all of them for an administrator, the
 // principal's own for everybody else.
 func (s *Service) UsageOverview(ctx context.Context, days int) (UsageOverview, error) {
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionTokensRead)
 	if err != nil {
 		return UsageOverview{}, err
 	}

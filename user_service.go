@@ -10,11 +10,11 @@ import (
 
 func noSuchUser() error { return &Error{Code: CodeNotFound, Message: "User not found"} }
 
-// CreateUser adds a user. Only administrators may. Errors: invalid, naming the field; conflict, for an e-mail or
+// CreateUser adds a user. It needs users.create, and what the user is to hold. Errors: invalid, naming the field; conflict, for an e-mail or
 // external id that somebody has. Creating a user with the external id of a removed person lets that person back in,
 // as somebody new.
 func (s *Service) CreateUser(ctx context.Context, n NewUser) (*User, error) {
-	p, err := administrator(ctx)
+	p, err := holder(ctx, PermissionUsersCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +39,10 @@ func (s *Service) createUser(ctx context.Context, p Principal, n NewUser) (*User
 		if err := readmit(tx, user.ExternalID); err != nil {
 			return err
 		}
+		named := names{&n.Roles, &n.Groups, &n.Licenses}
+		if err := entitle(tx, p, created, named, &n.Administrator); err != nil {
+			return err
+		}
 		if err := tx.SaveUser(created); err != nil {
 			return err
 		}
@@ -48,6 +52,30 @@ func (s *Service) createUser(ctx context.Context, p Principal, n NewUser) (*User
 		return nil, err
 	}
 	return created, nil
+}
+
+// entitle gives u the roles, groups and licenses that are named, if p may hand on whatever u has not had before.
+func entitle(tx Tx, p Principal, u *User, named names, administrator *bool) error {
+	before := heldByUser(u)
+	h := before
+	if err := named.resolveInto(tx, &h); err != nil {
+		return err
+	}
+	if administrator != nil {
+		h.roles = missing(h.roles, []RoleID{RoleAdministrator})
+		if *administrator {
+			h.roles = append(h.roles, RoleAdministrator)
+		}
+	}
+	u.Roles, u.Groups, u.Licenses = h.roles, h.groups, h.licenses
+	if err := u.Validate(); err != nil {
+		return err
+	}
+	added := h.without(before)
+	if err := takeSeats(tx, added.licenses); err != nil {
+		return err
+	}
+	return authorizeGiving(tx, p, added)
 }
 
 // readmit forgets that the person with this external id was removed.
@@ -66,13 +94,13 @@ func readmit(tx Tx, externalID string) error {
 	return tx.SaveUser(tombstone)
 }
 
-// User returns one user. Everybody may see themselves, administrators everybody.
+// User returns one user. Everybody may see themselves; everybody else needs users.read.
 func (s *Service) User(ctx context.Context, id UserID) (*User, error) {
 	p, err := actor(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !p.Administrator && (p.Type != PrincipalUser || p.ID != int64(id)) {
+	if !p.May(PermissionUsersRead) && (p.Type != PrincipalUser || p.ID != int64(id)) {
 		return nil, noSuchUser()
 	}
 	u, err := s.store.User(ctx, id)
@@ -82,9 +110,9 @@ func (s *Service) User(ctx context.Context, id UserID) (*User, error) {
 	return u, err
 }
 
-// UserByEmail returns the user with that e-mail. Only administrators may ask.
+// UserByEmail returns the user with that e-mail. It needs users.read.
 func (s *Service) UserByEmail(ctx context.Context, email string) (*User, error) {
-	if _, err := administrator(ctx); err != nil {
+	if _, err := holder(ctx, PermissionUsersRead); err != nil {
 		return nil, err
 	}
 	u, err := s.store.UserByEmail(ctx, email)
@@ -94,9 +122,9 @@ func (s *Service) UserByEmail(ctx context.Context, email string) (*User, error) 
 	return u, err
 }
 
-// Users returns the users that match. Only administrators may ask.
+// Users returns the users that match. It needs users.read.
 func (s *Service) Users(ctx context.Context, f UserFilter) ([]*User, error) {
-	_, err := administrator(ctx)
+	_, err := holder(ctx, PermissionUsersRead)
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +134,17 @@ func (s *Service) Users(ctx context.Context, f UserFilter) ([]*User, error) {
 	return s.store.Users(ctx, f)
 }
 
-// UpdateUser changes what u names. Only administrators may. Disabling a user disables all their tokens from the next
-// request on; enabling brings back those that were not revoked (S3-07).
+// UpdateUser changes what u names. It needs users.update, all that the user may do to Latchward itself, and, to enable
+// them or change how they are recognised, all that they hold: whoever could change the e-mail of somebody with more
+// rights could become them. Disabling a user disables all their tokens from the next request on;
+// enabling brings back those that were not revoked (S3-07).
 func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*User, error) {
-	return s.changeUser(ctx, id, func(_ Tx, _ Principal, user *User, _ time.Time) (string, error) {
+	return s.changeUser(ctx, PermissionUsersUpdate, id, func(tx Tx, p Principal, user *User, _ time.Time) (string, error) {
+		if u.ExternalID != nil || u.Email != nil || u.Active != nil && *u.Active {
+			if err := authorizeOver(tx, p, user, func(string) bool { return true }); err != nil {
+				return "", err
+			}
+		}
 		if u.ExternalID != nil {
 			user.ExternalID = strings.TrimSpace(*u.ExternalID)
 		}
@@ -124,22 +159,16 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 			user.Active = *u.Active
 			action = map[bool]string{true: ActionUserEnable, false: ActionUserDisable}[user.Active]
 		}
-		return action, user.Validate()
+		return action, entitle(tx, p, user, names{u.Roles, u.Groups, u.Licenses}, u.Administrator)
 	})
 }
 
-// RemoveUser revokes all of a user's tokens and leaves a tombstone without personal data. Only administrators
-// may. The person's sign-ins are refused until an administrator creates them again.
+// RemoveUser revokes all of a user's tokens and leaves a tombstone without personal data. It needs users.delete,
+// and all that the user may do to Latchward itself. The person's sign-ins are refused until they are created again.
 func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
-	_, err := s.changeUser(ctx, id, func(tx Tx, p Principal, user *User, now time.Time) (string, error) {
-		tokens, err := tx.TokensOf(Owner{Type: OwnerUser, ID: int64(id)})
-		if err != nil {
+	_, err := s.changeUser(ctx, PermissionUsersDelete, id, func(tx Tx, p Principal, user *User, now time.Time) (string, error) {
+		if err := s.revokeAllOf(tx, p, Owner{Type: OwnerUser, ID: int64(id)}, now); err != nil {
 			return "", err
-		}
-		for _, t := range tokens {
-			if err := s.revoke(tx, p, t, "owner removed", now); err != nil {
-				return "", err
-			}
 		}
 		user.Name, user.Email, user.Active, user.RemovedAt = "", "", false, now
 		user.Roles, user.Groups, user.Licenses = nil, nil, nil
@@ -152,9 +181,10 @@ func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
 }
 
 func (s *Service) changeUser(
-	ctx context.Context, id UserID, edit func(tx Tx, p Principal, user *User, now time.Time) (string, error),
+	ctx context.Context, permission string, id UserID,
+	edit func(tx Tx, p Principal, user *User, now time.Time) (string, error),
 ) (*User, error) {
-	p, err := administrator(ctx)
+	p, err := holder(ctx, permission)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +196,9 @@ func (s *Service) changeUser(
 			return noSuchUser()
 		}
 		if err != nil {
+			return err
+		}
+		if err := authorizeOver(tx, p, user, reservedPermission); err != nil {
 			return err
 		}
 		before := userFacts(user)
@@ -203,9 +236,9 @@ func userFacts(u *User) map[string]any {
 	}
 }
 
-// AuditEntries returns audit entries, newest first. Only administrators may ask.
+// AuditEntries returns audit entries, newest first. It needs audit.read.
 func (s *Service) AuditEntries(ctx context.Context, f AuditFilter) ([]*AuditEntry, error) {
-	_, err := administrator(ctx)
+	_, err := holder(ctx, PermissionAuditRead)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,162 @@
+package latchward
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+)
+
+// directory holds what many principals share. A change of a role that 100,000 tokens hold empties one cell and moves the
+// generation: one read from the store, and each token compiles its rights anew when it is next used.
+type directory struct {
+	roles      cells[Role]
+	groups     cells[Group]
+	licenses   cells[License]
+	generation atomic.Uint64 // moves after every change of a role, group or license
+}
+
+const maxDirectory = 100_000 // roles, groups and licenses remembered, of each
+
+func (d *directory) open(store Store, changes *atomic.Uint64, reads *atomic.Int64) {
+	d.roles = cells[Role]{read: readByID(store.Role), most: maxDirectory, changes: changes, reads: reads}
+	d.groups = cells[Group]{read: readByID(store.Group), most: maxDirectory, changes: changes, reads: reads}
+	d.licenses = cells[License]{read: readByID(store.License), most: maxDirectory, changes: changes, reads: reads}
+}
+
+// apply forgets what changed; it reports whether it knows changes of that kind.
+func (d *directory) apply(change Change) bool {
+	switch change.Kind {
+	case ChangeRole:
+		d.roles.empty(change.Keys)
+	case ChangeGroup:
+		d.groups.empty(change.Keys)
+	case ChangeLicense:
+		d.licenses.empty(change.Keys)
+	default:
+		return false
+	}
+	d.generation.Add(1) // after: whoever sees the new generation finds no old fact
+	return true
+}
+
+func (d *directory) flush() {
+	d.roles.empty(nil)
+	d.groups.empty(nil)
+	d.licenses.empty(nil)
+	d.generation.Add(1)
+}
+
+// resolve returns what h comes to. Whatever is gone or disabled gives nothing.
+func (d *directory) resolve(ctx context.Context, h held) (RightsFacts, error) {
+	facts := RightsFacts{Permissions: slices.Clone(h.permissions)}
+	roles := slices.Clone(h.roles)
+	for _, id := range h.groups {
+		group, err := d.groups.get(ctx, idKey(id))
+		if err != nil {
+			return facts, err
+		}
+		if group.Active && !group.Removed() {
+			facts.Groups = append(facts.Groups, group.Name)
+			roles = append(roles, group.Roles...)
+		}
+	}
+	slices.Sort(roles)
+	for _, id := range slices.Compact(roles) {
+		role, err := d.roles.get(ctx, idKey(id))
+		if err != nil {
+			return facts, err
+		}
+		if role.ID != 0 {
+			role = asDefined(role)
+			facts.Roles, facts.Permissions = append(facts.Roles, role.Name), append(facts.Permissions, role.Permissions...)
+		}
+	}
+	for _, id := range h.licenses {
+		license, err := d.licenses.get(ctx, idKey(id))
+		if err != nil {
+			return facts, err
+		}
+		if license.ID != 0 {
+			facts.Licenses = append(facts.Licenses, HeldLicense{license.Name, license.ValidFrom, license.ValidUntil})
+		}
+	}
+	return facts, nil
+}
+
+// ownerRights are what one owner's tokens share.
+type ownerRights struct {
+	generation uint64
+	person     *Rights // of the owner, signed in
+	token      *Rights // of the owner's personal tokens: no permissions over Latchward itself
+}
+
+// ownerRecord is what is remembered about an owner.
+type ownerRecord struct {
+	OwnerFacts
+	compiled atomic.Pointer[ownerRights]
+}
+
+// rightsOfOwner returns what an owner may do. It allocates nothing while no role, group or license changes.
+func (d *directory) rightsOfOwner(ctx context.Context, o *ownerRecord) (*ownerRights, error) {
+	generation := d.generation.Load() // before anything is read: what changes meanwhile makes the result out of date
+	if known := o.compiled.Load(); known != nil && known.generation == generation {
+		return known, nil
+	}
+	facts, err := d.resolve(ctx, held{nil, o.Roles, o.Groups, o.Licenses})
+	if err != nil {
+		return nil, err
+	}
+	compiled := &ownerRights{generation: generation, token: NewRights(facts)}
+	facts.Reserved = true
+	compiled.person = NewRights(facts)
+	o.compiled.Store(compiled)
+	return compiled, nil
+}
+
+// tokenRights are what one token may do, by what its owner may.
+type tokenRights struct {
+	generation uint64
+	owner      *ownerRights
+	rights     *Rights
+}
+
+// rightsOfToken returns what a token may do. A personal token that is not narrowed shares its owner's.
+func (d *directory) rightsOfToken(
+	ctx context.Context, t *Token, remembered *atomic.Pointer[tokenRights], o *ownerRecord,
+) (*Rights, error) {
+	owner, err := d.rightsOfOwner(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if t.Kind == KindPersonal && t.Permissions == nil {
+		return owner.token, nil
+	}
+	generation := d.generation.Load()
+	if known := remembered.Load(); known != nil && known.generation == generation && known.owner == owner {
+		return known.rights, nil
+	}
+	rights, err := d.compileToken(ctx, t, owner)
+	if err != nil {
+		return nil, err
+	}
+	remembered.Store(&tokenRights{generation, owner, rights})
+	return rights, nil
+}
+
+func (d *directory) compileToken(ctx context.Context, t *Token, owner *ownerRights) (*Rights, error) {
+	if t.Kind == KindPersonal {
+		// A narrowed token has neither roles nor groups: whoever asks for those by name must not let it past its list.
+		return NewRights(RightsFacts{
+			Permissions: t.Permissions, Bound: owner.token, Licenses: owner.token.licenses,
+		}), nil
+	}
+	facts, err := d.resolve(ctx, heldByToken(t))
+	if err != nil {
+		return nil, err
+	}
+	facts.Reserved = true
+	if t.Owner.Type == OwnerUser {
+		facts.Bound = owner.person // a demoted owner's tokens shrink
+	}
+	return NewRights(facts), nil
+}
