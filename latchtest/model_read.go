@@ -56,8 +56,7 @@ func (m *model) tokens(rt *rapid.T, f latchward.TokenFilter, owner, after int) (
 	_, err := m.both(rt, fmt.Sprintf("Tokens(%+v) of %d after %d", f, owner, after), func(s *side) (any, error) {
 		f := f
 		if owner > 0 {
-			self := s.owner(owner)
-			f.Owner = &self
+			f.Owners = []latchward.Owner{s.owner(owner)}
 		}
 		if cursor != nil {
 			behind := *cursor

@@ -170,11 +170,10 @@ func (p *plan) step(rt *rapid.T) step {
 // someUser draws a user but for the id.
 func someUser(rt *rapid.T) latchward.User {
 	u := latchward.User{
-		Name:          someText(rt, "name"),
-		Administrator: rapid.Bool().Draw(rt, "administrator"),
-		Active:        rapid.Bool().Draw(rt, "active"),
-		CreatedAt:     epoch(),
-		UpdatedAt:     epoch(),
+		Name:      someText(rt, "name"),
+		Active:    rapid.Bool().Draw(rt, "active"),
+		CreatedAt: epoch(),
+		UpdatedAt: epoch(),
 	}
 	if rapid.IntRange(0, 4).Draw(rt, "removed") == 4 {
 		u.RemovedAt = epoch()

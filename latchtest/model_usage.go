@@ -148,8 +148,7 @@ func (m *model) cells(rt *rapid.T, q latchward.UsageQuery, owner int) {
 	_, _ = m.both(rt, fmt.Sprintf("UsageCells(%+v) of %d", q, owner), func(s *side) (any, error) {
 		q := q
 		if owner > 0 {
-			self := s.owner(owner)
-			q.Owner = &self
+			q.Owners = []latchward.Owner{s.owner(owner)}
 		}
 		if q.Token != 0 {
 			q.Token = s.tokenID(int(q.Token))

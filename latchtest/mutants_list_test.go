@@ -52,7 +52,7 @@ func listsWrong(edit func(f *latchward.TokenFilter, tokens []*latchward.Token)) 
 func listMutants() []mutant {
 	const all = "Tokens/ByEverythingAtOnce "
 	return []mutant{
-		{all + "Tokens/ByOwner", "ignores the owner", asksWrong(func(f *latchward.TokenFilter) { f.Owner = nil })},
+		{all + "Tokens/ByOwner", "ignores the owner", asksWrong(func(f *latchward.TokenFilter) { f.Owners = nil })},
 		{all + "Tokens/ByKind", "ignores the kind", asksWrong(func(f *latchward.TokenFilter) { f.Kind = "" })},
 		{all + "Tokens/ByStatusAtNow", "ignores the status", asksWrong(func(f *latchward.TokenFilter) { f.Status = "" })},
 		{all + "Tokens/ByQueryInAnyCase", "ignores the query", asksWrong(func(f *latchward.TokenFilter) { f.Query = "" })},

@@ -94,7 +94,7 @@ func factsMutants() []mutant {
 			func(a *altered) { a.tokenFacts = found(a.Store.TokenFacts) }},
 		{"OwnerFacts/FindsUsers", "knows no administrators",
 			ownerWrong(func(_ *altered, _ latchward.Owner, f *latchward.OwnerFacts) {
-				f.Administrator = false
+				f.Roles = nil
 			})},
 		{"OwnerFacts/FindsUsers", "knows no external ids",
 			ownerWrong(func(_ *altered, _ latchward.Owner, f *latchward.OwnerFacts) {
@@ -193,7 +193,7 @@ func fieldMutants() []mutant {
 			appendsWrong(func(e *latchward.AuditEntry) { lose(e, field) }),
 		})
 	}
-	for _, field := range fieldsBut[latchward.Principal]("Administrator", "Permissions") {
+	for _, field := range fieldsBut[latchward.Principal]("Administrator", "Rights", "Groups") {
 		list = append(list, mutant{
 			"AuditEntries/KeepsEveryField", "loses an actor's " + field,
 			appendsWrong(func(e *latchward.AuditEntry) { lose(&e.Actor, field) }),

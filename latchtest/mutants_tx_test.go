@@ -186,7 +186,7 @@ func concurrencyMutants() []mutant {
 		}},
 		{"TokenFacts/ShowNoHalfChange", "shows each write at once", func(a *altered) {
 			a.tx = func(f func(latchward.Tx) error) (latchward.Commit, error) {
-				return latchward.Commit{}, f(&pieces{a})
+				return latchward.Commit{}, f(&pieces{a: a})
 			}
 		}},
 		{"AddUsage/AddsABatchOnceAmongMany AddUsage/RefusesAnotherOffset AddUsage/AddsNothingOnAnotherOffset",
@@ -236,7 +236,7 @@ func busy(a *altered) {
 func readThenWrite(a *altered) {
 	a.tx = func(f func(latchward.Tx) error) (latchward.Commit, error) {
 		var writes []func(tx latchward.Tx) error
-		late := &alteredTx{Tx: &pieces{a}}
+		late := &alteredTx{Tx: &pieces{a: a}}
 		late.saveToken = func(t *latchward.Token) error {
 			if t.ID == 0 {
 				_, err := a.right(func(tx latchward.Tx) error { return tx.SaveToken(t) })
@@ -273,7 +273,10 @@ func readThenWrite(a *altered) {
 }
 
 // pieces is a Tx whose every call is a transaction of its own.
-type pieces struct{ a *altered }
+type pieces struct {
+	latchward.Tx // nil: the rest is not asked for
+	a            *altered
+}
 
 func (p *pieces) do(f func(tx latchward.Tx) error) error {
 	_, err := p.a.right(f)

@@ -83,7 +83,7 @@ func cellMutants() []mutant {
 		{"UsageCells/ByHours", "takes the hour that from is in",
 			cellsAsked(func(q *latchward.UsageQuery) { q.From = q.From.Truncate(time.Hour) })},
 		{"UsageCells/ByToken", "ignores the token", cellsAsked(func(q *latchward.UsageQuery) { q.Token = 0 })},
-		{"UsageCells/ByOwner", "ignores the owner", cellsAsked(func(q *latchward.UsageQuery) { q.Owner = nil })},
+		{"UsageCells/ByOwner", "ignores the owner", cellsAsked(func(q *latchward.UsageQuery) { q.Owners = nil })},
 		{"UsageCells/ByCredential", "ignores the credential",
 			cellsAsked(func(q *latchward.UsageQuery) { q.Credential = "" })},
 		{"UsageCells/IncludesDeletedTokens UsageCells/ByOwner AddUsage/TakesEventsOfDeletedTokens", "hides deleted tokens",

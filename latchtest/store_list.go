@@ -101,7 +101,7 @@ func listByOwner(t *trial) {
 	}{{ada, []string{"a1", "a2"}}, {bob, []string{"b"}}, {eve, nil}} {
 		owner := ownerOf(c.user)
 		owner.Name = "whatever"
-		t.onlyNames("of owner "+owner.String(), latchward.TokenFilter{Owner: &owner}, c.want...)
+		t.onlyNames("of owner "+owner.String(), latchward.TokenFilter{Owners: []latchward.Owner{owner}}, c.want...)
 	}
 	t.onlyNames("of everybody", latchward.TokenFilter{}, "a1", "a2", "b")
 }
@@ -241,9 +241,8 @@ func listByEverything(t *trial) {
 	t.token(owner, match, named("match status", func(token *latchward.Token) { token.Active = false }))
 	t.token(owner, match, named("match unused", func(token *latchward.Token) { token.CreatedAt = epoch() }))
 	t.token(owner, match, named("match expires", func(token *latchward.Token) { token.ExpiresAt = time.Time{} }))
-	self := ownerOf(owner)
 	t.onlyNames("all filters together", latchward.TokenFilter{
-		Owner: &self, Kind: latchward.KindService, Status: latchward.StatusActive, Query: "MATCH", Tag: "y",
+		Owners: []latchward.Owner{ownerOf(owner)}, Kind: latchward.KindService, Status: latchward.StatusActive, Query: "MATCH", Tag: "y",
 		UnusedSince: epoch(), ExpiresBefore: epoch().Add(2 * time.Hour), Now: epoch(),
 	}, "match one")
 }

@@ -16,7 +16,8 @@ import (
 // a method that has "must" or "returns" in it is checked by a promise of that method, and every promise quotes
 // something that the documentation says.
 func TestStoreSentences(t *testing.T) {
-	docs := readDocs(t, "../store.go", "../usage.go", "../token.go", "../token_list.go", "../user.go", "../audit.go", "../context.go")
+	docs := readDocs(t, "../store.go", "../usage.go", "../token.go", "../token_list.go", "../user.go",
+		"../audit.go", "../context.go", "../role.go", "../group.go", "../license.go", "../permission.go")
 	quoted := map[string][]string{}
 	for _, p := range storePromises() {
 		method, _, _ := strings.Cut(p.name, "/")

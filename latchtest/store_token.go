@@ -13,7 +13,7 @@ const (
 		"of a current secret or of one that was rotated out and is still remembered."
 	factsOfOwner = "OwnerFacts returns what is known about an owner."
 	tokenCopy    = "Token returns a copy of the token."
-	nilRights    = "nil = the owner's rights (personal only); empty = none (X-12)"
+	nilRights    = "nil = all that its owner holds. A service token holds what they and its roles and groups grant. Empty = none (X-12)."
 	ownerName    = "for people to read; filled in by the store, ignored when saved"
 	tokenTimes   = "Times are UTC with millisecond precision; the zero time means none."
 )
@@ -84,13 +84,15 @@ func factsOfNothing(t *trial) {
 }
 
 func ownerFactsOfUsers(t *trial) {
-	admin := t.user(func(u *latchward.User) { u.ExternalID, u.Administrator = "ada", true })
+	admin := t.user(func(u *latchward.User) {
+		u.ExternalID, u.Roles = "ada", []latchward.RoleID{latchward.RoleAdministrator}
+	})
 	plain := t.user(func(u *latchward.User) { u.Name, u.Email = "", "bob@example.com" })
 	for _, c := range []struct {
 		user *latchward.User
 		want latchward.OwnerFacts
 	}{
-		{admin, latchward.OwnerFacts{Active: true, Administrator: true, ExternalID: "ada", Name: "Ada"}},
+		{admin, latchward.OwnerFacts{Active: true, Roles: admin.Roles, ExternalID: "ada", Name: "Ada"}},
 		{plain, latchward.OwnerFacts{Active: true, Name: "bob@example.com"}},
 	} {
 		got, err := t.store.OwnerFacts(t.ctx, ownerOf(c.user))

@@ -13,7 +13,7 @@ const (
 	cellsOnce    = "UsageCells calls f once for each group, in no particular order."
 	cellsKey     = "Members that were not asked for are zero."
 	cellsHours   = "hours that start in [From, To)"
-	cellsOwner   = "tokens that the owner has, or had when they were deleted"
+	cellsOwner   = "tokens that one of these has, or had when they were deleted; nil = everybody's"
 	cellsDeleted = "Rollups of deleted tokens must be included."
 	cellsName    = "filled in by stores together with Token, also for deleted tokens"
 	eventsNewest = "UsageEvents calls f for each matching event, newest first."
@@ -185,7 +185,7 @@ func cellsByOwner(t *trial) {
 	}{{ada, 2}, {bob, 1}, {t.user(), 0}} {
 		owner := ownerOf(c.user)
 		owner.Name = "whatever"
-		if got := t.total(latchward.UsageQuery{Owner: &owner}).Requests; got != c.want {
+		if got := t.total(latchward.UsageQuery{Owners: []latchward.Owner{owner}}).Requests; got != c.want {
 			t.Errorf("%s: %d requests, want %d", owner, got, c.want)
 		}
 	}
@@ -211,12 +211,12 @@ func cellsOfDeleted(t *trial) {
 	token.Name = "Gone 🐝"
 	t.saveToken(*token)
 	t.deleteToken(token.ID)
-	self := ownerOf(owner)
+	self := []latchward.Owner{ownerOf(owner)}
 	want := map[latchward.UsageKey]latchward.UsageCell{
 		{Token: token.ID, TokenName: "Gone 🐝"}: cellOf(event(token.ID, epoch())),
 	}
 	for range 2 {
-		for _, q := range []latchward.UsageQuery{{}, {Token: token.ID}, {Owner: &self}} {
+		for _, q := range []latchward.UsageQuery{{}, {Token: token.ID}, {Owners: self}} {
 			q.By = latchward.ByToken
 			t.same("rollups of a deleted token", t.cells(q), want)
 		}

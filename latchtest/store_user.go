@@ -48,7 +48,8 @@ func userPromises() []storePromise {
 
 // wholeUser sets every field of a user.
 func wholeUser(u *latchward.User) {
-	u.ExternalID, u.Email, u.Name, u.Administrator = "auth0|ada", "Ada@Example.com", "Ada Lovelace", true
+	u.ExternalID, u.Email, u.Name = "auth0|ada", "Ada@Example.com", "Ada Lovelace"
+	u.Roles = []latchward.RoleID{latchward.RoleAdministrator, latchward.RoleAuditor}
 	u.CreatedAt, u.UpdatedAt = epoch().Add(time.Millisecond), epoch().Add(2*time.Millisecond)
 }
 

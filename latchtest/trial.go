@@ -288,7 +288,7 @@ func covers(c latchward.Change, kind latchward.ChangeKind, key string) bool {
 	switch c.Kind {
 	case kind:
 		return len(c.Keys) == 0 || slices.Contains(c.Keys, key)
-	case latchward.ChangeToken, latchward.ChangeOwner:
+	case latchward.ChangeToken, latchward.ChangeOwner, latchward.ChangeRole, latchward.ChangeGroup, latchward.ChangeLicense:
 		return false
 	}
 	return true

@@ -43,6 +43,19 @@ func (zeroStore) Users(context.Context, latchward.UserFilter) ([]*latchward.User
 	return nil, nil
 }
 
+func (zeroStore) Role(context.Context, latchward.RoleID) (*latchward.Role, error)    { return nil, nil }
+func (zeroStore) Roles(context.Context) ([]*latchward.Role, error)                   { return nil, nil }
+func (zeroStore) Group(context.Context, latchward.GroupID) (*latchward.Group, error) { return nil, nil }
+func (zeroStore) Groups(context.Context, latchward.GroupFilter) ([]*latchward.Group, error) {
+	return nil, nil
+}
+func (zeroStore) License(context.Context, latchward.LicenseID) (*latchward.License, error) {
+	return nil, nil
+}
+func (zeroStore) Licenses(context.Context) ([]*latchward.License, error)       { return nil, nil }
+func (zeroStore) Seats(context.Context) (map[latchward.LicenseID]int64, error) { return nil, nil }
+func (zeroStore) Permissions(context.Context) ([]*latchward.Permission, error) { return nil, nil }
+
 func (zeroStore) AuditEntries(context.Context, latchward.AuditFilter) ([]*latchward.AuditEntry, error) {
 	return nil, nil
 }

@@ -13,9 +13,8 @@ import (
 func (s *Store) copyToken(t *latchward.Token) *latchward.Token {
 	c := t.Clone()
 	c.Metadata = copyObject(t.Metadata)
-	if u := s.ownerUser(t.Owner); u != nil {
-		c.Owner.Name = u.DisplayName()
-	}
+	owner, _ := s.ownerFacts(t.Owner)
+	c.Owner.Name = owner.Name
 	return c
 }
 
@@ -23,6 +22,7 @@ func (s *Store) copyToken(t *latchward.Token) *latchward.Token {
 func keepToken(t *latchward.Token) (*latchward.Token, error) {
 	c := t.Clone()
 	c.Owner.Name = ""
+	c.Roles, c.Groups, c.Licenses = idSet(t.Roles), idSet(t.Groups), idSet(t.Licenses)
 	var err error
 	c.Metadata, err = plainObject("metadata", t.Metadata)
 	return c, err
@@ -33,6 +33,7 @@ func copyUser(u *latchward.User) (*latchward.User, error) {
 		return nil, notFound("user")
 	}
 	c := *u
+	c.Roles, c.Groups, c.Licenses = idSet(u.Roles), idSet(u.Groups), idSet(u.Licenses)
 	return &c, nil
 }
 

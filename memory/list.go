@@ -60,7 +60,9 @@ func (s *Store) matching(f *latchward.TokenFilter) []*latchward.Token {
 
 func matches(f *latchward.TokenFilter, t *latchward.Token) bool {
 	switch {
-	case f.Owner != nil && !t.Owner.Is(*f.Owner):
+	case f.Owners != nil && !slices.ContainsFunc(f.Owners, t.Owner.Is):
+		return false
+	case !has(t.Roles, f.Role) || !has(t.Groups, f.Group) || !has(t.Licenses, f.License):
 		return false
 	case f.Kind != "" && t.Kind != f.Kind:
 		return false

@@ -28,6 +28,7 @@ type Store struct {
 	secrets      map[latchward.KeyID]latchward.TokenID // current and retired ones
 	deleted      map[latchward.TokenID]*latchward.Token
 	users        map[latchward.UserID]*latchward.User
+	rights       rights
 	audit        []*latchward.AuditEntry // oldest first
 	fingerprints map[int]string
 
@@ -55,6 +56,7 @@ func New() *Store {
 		secrets:      map[latchward.KeyID]latchward.TokenID{},
 		deleted:      map[latchward.TokenID]*latchward.Token{},
 		users:        map[latchward.UserID]*latchward.User{},
+		rights:       newRights(),
 		fingerprints: map[int]string{},
 		usage:        newUsage(),
 	}
@@ -99,24 +101,26 @@ func (r *record) keyIDs() []latchward.KeyID {
 func (s *Store) OwnerFacts(_ context.Context, owner latchward.Owner) (latchward.OwnerFacts, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	u := s.ownerUser(owner)
-	if u == nil {
+	facts, known := s.ownerFacts(owner)
+	if !known {
 		return latchward.OwnerFacts{}, notFound("owner")
 	}
-	return latchward.OwnerFacts{
-		Active:        u.Active && !u.Removed(),
-		Administrator: u.Administrator,
-		ExternalID:    u.ExternalID,
-		Name:          u.DisplayName(),
-	}, nil
+	return facts, nil
 }
 
-// ownerUser returns the user that an owner is, or nil.
-func (s *Store) ownerUser(owner latchward.Owner) *latchward.User {
-	if owner.Type != latchward.OwnerUser {
-		return nil
+func (s *Store) ownerFacts(owner latchward.Owner) (facts latchward.OwnerFacts, known bool) {
+	if u := s.users[latchward.UserID(owner.ID)]; owner.Type == latchward.OwnerUser && u != nil {
+		return latchward.OwnerFacts{
+			Active: u.Active && !u.Removed(), Roles: slices.Clone(u.Roles), Groups: slices.Clone(u.Groups),
+			Licenses: slices.Clone(u.Licenses), ExternalID: u.ExternalID, Name: u.DisplayName(),
+		}, true
 	}
-	return s.users[latchward.UserID(owner.ID)]
+	if g := s.rights.groups[latchward.GroupID(owner.ID)]; owner.Type == latchward.OwnerGroup && g != nil {
+		return latchward.OwnerFacts{
+			Active: g.Active && !g.Removed(), Roles: slices.Clone(g.Roles), Name: g.DisplayName(),
+		}, true
+	}
+	return latchward.OwnerFacts{}, false
 }
 
 // Token implements [latchward.Store].
@@ -190,12 +194,17 @@ func (s *Store) Users(_ context.Context, f latchward.UserFilter) ([]*latchward.U
 	var found []*latchward.User
 	for _, id := range slices.Sorted(maps.Keys(s.users)) {
 		u := s.users[id]
-		if id > f.After && (f.IncludeRemoved || !u.Removed()) && contains(f.Query, u.Name, u.Email, u.ExternalID) {
-			c := *u
-			found = append(found, &c)
+		if id > f.After && matchesUser(&f, u) {
+			c, _ := copyUser(u)
+			found = append(found, c)
 		}
 	}
 	return first(f.Limit, found), nil
+}
+
+func matchesUser(f *latchward.UserFilter, u *latchward.User) bool {
+	return (f.IncludeRemoved || !u.Removed()) && contains(f.Query, u.Name, u.Email, u.ExternalID) &&
+		has(u.Roles, f.Role) && has(u.Groups, f.Group) && has(u.Licenses, f.License)
 }
 
 // AuditEntries implements [latchward.Store].

@@ -95,6 +95,12 @@ func (tx *transaction) SaveToken(t *latchward.Token) error {
 	if s.taken(before, t.Secret.KeyID) {
 		return latchward.Errorf(latchward.CodeConflict, "another secret has this key id; make a new one")
 	}
+	if _, known := s.ownerFacts(t.Owner); !known {
+		return latchward.Invalid("owner", "there is no such owner")
+	}
+	if err := s.rights.checkHeld(t.Roles, t.Groups, t.Licenses); err != nil {
+		return err
+	}
 	kept, err := keepToken(t)
 	if err != nil {
 		return err
@@ -200,14 +206,17 @@ func (tx *transaction) SaveUser(u *latchward.User) error {
 	if other := s.userWithEmail(u.Email); other != nil && other.ID != u.ID && !u.Removed() {
 		return userConflict("email", "another user has this e-mail")
 	}
+	if err := s.rights.checkHeld(u.Roles, u.Groups, u.Licenses); err != nil {
+		return err
+	}
 	if u.ID == 0 {
 		s.lastUser++
 		u.ID = s.lastUser
 	}
-	c := *u
-	put(tx, s.users, u.ID, &c)
+	kept, err := copyUser(u)
+	put(tx, s.users, u.ID, kept)
 	tx.changed(latchward.ChangeOwner, latchward.Owner{Type: latchward.OwnerUser, ID: int64(u.ID)}.String())
-	return nil
+	return err
 }
 
 func userConflict(field, message string) error {

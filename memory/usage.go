@@ -127,7 +127,7 @@ func (s *Store) selects(q *latchward.UsageQuery, key latchward.UsageKey) bool {
 		(q.To.IsZero() || key.Hour.Before(q.To)) &&
 		(q.Token == 0 || key.Token == q.Token) &&
 		(q.Credential == "" || key.Credential == q.Credential) &&
-		(q.Owner == nil || s.lastKnown(key.Token).Owner.Is(*q.Owner))
+		(q.Owners == nil || slices.ContainsFunc(q.Owners, s.lastKnown(key.Token).Owner.Is))
 }
 
 // lastKnown returns what is known about the token of a rollup: what it is, or what it was when it was deleted.

@@ -17,8 +17,8 @@ const benchTokens = 100_000
 func benchStore(b *testing.B) *Store {
 	b.Helper()
 	s := open(b, newPath(b), Options{})
-	run(b, s, `INSERT INTO users (name, administrator, active, created_at, updated_at)
-		SELECT 'user ' || value, 0, 1, 0, 0 FROM json_each(?)`, upTo(1000))
+	run(b, s, `INSERT INTO users (name, active, created_at, updated_at)
+		SELECT 'user ' || value, 1, 0, 0 FROM json_each(?)`, upTo(1000))
 	run(b, s, `INSERT INTO api_tokens (name, token, key_id, token_prefix, description, user_id, kind,
 			allowed_endpoints, tags, created_at, updated_at, last_used_at, idle_timeout_days)
 		SELECT 'Weather station ' || value, format('%048d', value), format('1%010d', value), 'lw_10000000',
@@ -127,13 +127,13 @@ func processorTime(b *testing.B) time.Duration {
 
 func BenchmarkTokens(b *testing.B) {
 	s := benchStore(b)
-	owner := &latchward.Owner{Type: latchward.OwnerUser, ID: 1}
+	owners := []latchward.Owner{{Type: latchward.OwnerUser, ID: 1}}
 	for name, f := range map[string]latchward.TokenFilter{
 		"created":   {Limit: 1000},
 		"last used": {Limit: 1000, Sort: latchward.SortLastUsed, Desc: true},
 		"expires":   {Limit: 1000, Sort: latchward.SortExpires},
 		"behind":    {Limit: 1000, After: &latchward.TokenCursor{Time: time.UnixMilli(1700000050000)}},
-		"of owner":  {Limit: 1000, Owner: owner},
+		"of owner":  {Limit: 1000, Owners: owners},
 		"query":     {Limit: 1000, Query: "station 99999"},
 		"active":    {Limit: 1000, Status: latchward.StatusActive, Now: time.UnixMilli(1700000000000)},
 	} {

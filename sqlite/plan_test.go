@@ -29,7 +29,7 @@ func TestPlans(t *testing.T) {
 	events := func(q latchward.UsageEventQuery) string { text, _ := eventsQuery(&q); return text }
 	cells := func(q latchward.UsageQuery) string { text, _ := cellsQuery(&q); return text }
 	audit := func(f latchward.AuditFilter) string { text, _ := auditQuery(&f); return text }
-	now, owner := time.Now(), &latchward.Owner{}
+	now, owners := time.Now(), []latchward.Owner{{Type: latchward.OwnerUser, ID: 1}}
 	for _, c := range []struct{ what, text, want, never string }{
 		{"token by key id", tokenByKeyID, "SEARCH t USING INDEX sqlite_autoindex_api_tokens_2 (key_id=?)\n" +
 			"SEARCH u USING INTEGER PRIMARY KEY", "SCAN"},
@@ -53,9 +53,9 @@ func TestPlans(t *testing.T) {
 			"SEARCH c USING PRIMARY KEY (token_id=? AND hour>? AND hour<?)", "SCAN c"},
 		{"all by endpoint", cells(latchward.UsageQuery{From: now, By: latchward.ByEndpoint}),
 			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?)", "SCAN c"},
-		{"an owner's by token", cells(latchward.UsageQuery{From: now, Owner: owner, By: latchward.ByToken}),
+		{"an owner's by token", cells(latchward.UsageQuery{From: now, Owners: owners, By: latchward.ByToken}),
 			"SEARCH c USING PRIMARY KEY (token_id=? AND hour>? AND hour<?)", "SCAN c"},
-		{"an owner's by endpoint", cells(latchward.UsageQuery{From: now, Owner: owner, By: latchward.ByEndpoint}),
+		{"an owner's by endpoint", cells(latchward.UsageQuery{From: now, Owners: owners, By: latchward.ByEndpoint}),
 			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?", "SCAN c"},
 		{"counts", tokenCounts, "SEARCH usage_hourly_token USING PRIMARY KEY (token_id=? AND hour>?)", "SCAN usage"},
 		{"audit", audit(latchward.AuditFilter{}), "SCAN audit_entries", "TEMP B-TREE"}, // by id, until the page is full
@@ -104,7 +104,7 @@ func TestPlansOfLists(t *testing.T) {
 			}
 		}
 	}
-	text, _ := tokensQuery(&latchward.TokenFilter{Owner: &latchward.Owner{Type: latchward.OwnerUser, ID: 1}})
+	text, _ := tokensQuery(&latchward.TokenFilter{Owners: []latchward.Owner{{Type: latchward.OwnerUser, ID: 1}}})
 	if got := plan(t, s, text); !strings.Contains(got, "SEARCH t USING INDEX api_tokens_user (user_id=?)") ||
 		strings.Contains(got, "TEMP B-TREE") {
 		t.Errorf("tokens of an owner:\n%s", got)

@@ -9,28 +9,34 @@ import (
 	"github.com/latchward/latchward"
 )
 
-const (
-	tokenColumns = `t.id, t.name, t.description, t.kind, t.user_id, t.active, t.inactive_reason, t.rate_limit,
+var (
+	tokenColumns = `t.id, t.name, t.description, t.kind, t.user_id, t.group_id, t.active, t.inactive_reason, t.rate_limit,
 		t.allowed_endpoints, t.allowed_networks, t.permissions, t.expires_at, t.not_before, t.idle_timeout_days,
 		t.tags, t.metadata, t.key_id, t.token, t.token_prefix, t.created_at, t.updated_at, t.enabled_at,
-		t.last_used_at, t.revoked_at, t.revoke_reason, u.name, u.email, u.external_id`
+		t.last_used_at, t.revoked_at, t.revoke_reason, u.name, u.email, u.external_id,
+		g.name, g.title, ` + heldBy("token", "t.id")
+	tokensWithOwners = `api_tokens t LEFT JOIN users u ON u.id = t.user_id LEFT JOIN groups g ON g.id = t.group_id`
 	// What follows begins with a condition on t.
-	selectTokens = `SELECT ` + tokenColumns + `
-		FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id WHERE t.deleted_at IS NULL AND `
+	selectTokens = `SELECT ` + tokenColumns + ` FROM ` + tokensWithOwners + ` WHERE t.deleted_at IS NULL AND `
 
 	tokenByID     = selectTokens + `t.id = ?`
 	tokenByKeyID  = selectTokens + `t.key_id = ?`
 	tokensOfUser  = selectTokens + `t.user_id = ? AND t.revoked_at IS NULL ORDER BY t.id`
+	tokensOfGroup = selectTokens + `t.group_id = ? AND t.revoked_at IS NULL ORDER BY t.id`
+)
+
+const (
 	retiredSecret = `SELECT token_id, digest, ends_at FROM api_token_secrets WHERE key_id = ?`
 )
 
 // scanToken reads tokenColumns.
 func scanToken(rows *sql.Rows) (*latchward.Token, error) {
 	var t latchward.Token
-	var owner latchward.User
-	var userID sql.NullInt64
+	var user latchward.User
+	var group latchward.Group
+	var userID, groupID sql.NullInt64
 	err := rows.Scan(
-		&t.ID, &t.Name, textColumn{&t.Description}, &t.Kind, &userID, &t.Active,
+		&t.ID, &t.Name, textColumn{&t.Description}, &t.Kind, &userID, &groupID, &t.Active,
 		textColumn{(*string)(&t.InactiveReason)}, &t.RateLimit,
 		jsonColumn(&t.AllowedEndpoints), jsonColumn(&t.AllowedNetworks), jsonColumn(&t.Permissions),
 		timeColumn{&t.ExpiresAt}, timeColumn{&t.NotBefore}, &t.IdleTimeoutDays,
@@ -38,12 +44,16 @@ func scanToken(rows *sql.Rows) (*latchward.Token, error) {
 		parsedColumn(&t.Secret.KeyID, latchward.ParseKeyID), parsedColumn(&t.Secret.Digest, latchward.ParseDigest),
 		&t.Prefix, timeColumn{&t.CreatedAt}, timeColumn{&t.UpdatedAt}, timeColumn{&t.EnabledAt},
 		timeColumn{&t.LastUsedAt}, timeColumn{&t.RevokedAt}, textColumn{&t.RevokeReason},
-		textColumn{&owner.Name}, textColumn{&owner.Email}, textColumn{&owner.ExternalID},
+		textColumn{&user.Name}, textColumn{&user.Email}, textColumn{&user.ExternalID},
+		textColumn{&group.Name}, textColumn{&group.Title}, heldColumn{&t.Roles, &t.Groups, &t.Licenses},
 	)
 	if err != nil {
 		return nil, unreadable("token", err)
 	}
-	t.Owner = latchward.Owner{Type: latchward.OwnerUser, ID: userID.Int64, Name: owner.DisplayName()}
+	t.Owner = latchward.Owner{Type: latchward.OwnerUser, ID: userID.Int64, Name: user.DisplayName()}
+	if groupID.Valid {
+		t.Owner = latchward.Owner{Type: latchward.OwnerGroup, ID: groupID.Int64, Name: group.DisplayName()}
+	}
 	return &t, nil
 }
 

@@ -56,7 +56,7 @@ func tokensQuery(f *latchward.TokenFilter) (string, []any) {
 		// No index has this order: sort ids, which are small, and then only what the page holds.
 		condition, limited = `t.id IN (SELECT t.id FROM api_tokens t WHERE `+condition+limited+`)`, order
 	}
-	text := `SELECT ` + tokenColumns + ` FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id WHERE ` + condition
+	text := `SELECT ` + tokenColumns + ` FROM ` + tokensWithOwners + ` WHERE ` + condition
 	return text + limited, append(c.args, limitOf(f.Limit))
 }
 
@@ -94,9 +94,10 @@ func limitOf(limit int) int {
 func tokenConditions(f *latchward.TokenFilter) *conditions {
 	c := &conditions{}
 	c.begin("t.deleted_at IS NULL")
-	if f.Owner != nil {
-		c.add("t.user_id = ?", ownerID(*f.Owner))
+	if f.Owners != nil {
+		c.addOwners(f.Owners)
 	}
+	c.addHoldsAll("t.id", "token", f.Role, f.Group, f.License)
 	if f.Kind != "" {
 		c.add("t.kind = ?", string(f.Kind))
 	}
@@ -118,12 +119,31 @@ func tokenConditions(f *latchward.TokenFilter) *conditions {
 	return c
 }
 
-// ownerID returns the id by which tokens name an owner, or what none of them names.
-func ownerID(owner latchward.Owner) any {
-	if owner.Type != latchward.OwnerUser {
-		return nil
+// addOwners narrows to tokens of any of the owners. One owner alone has an index in the order of lists.
+func (c *conditions) addOwners(owners []latchward.Owner) {
+	users, groups := ownerIDs(owners)
+	switch {
+	case len(users) == 1 && len(groups) == 0:
+		c.add("t.user_id = ?", users[0])
+	case len(users) == 0 && len(groups) == 1:
+		c.add("t.group_id = ?", groups[0])
+	default:
+		c.add(`(t.user_id IN (SELECT value FROM json_each(?)) OR t.group_id IN (SELECT value FROM json_each(?)))`,
+			idList(users), idList(groups))
 	}
-	return owner.ID
+}
+
+// ownerIDs returns the ids by which tokens name owners.
+func ownerIDs(owners []latchward.Owner) (users, groups []int64) {
+	for _, owner := range owners {
+		switch owner.Type {
+		case latchward.OwnerUser:
+			users = append(users, owner.ID)
+		case latchward.OwnerGroup:
+			groups = append(groups, owner.ID)
+		}
+	}
+	return idSet(users), idSet(groups)
 }
 
 // addStatus says in SQL what Token.Status says in Go.

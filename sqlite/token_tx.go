@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	insertToken = `INSERT INTO api_tokens (name, token, description, user_id, active, rate_limit, allowed_endpoints,
+	insertToken = `INSERT INTO api_tokens (name, token, description, user_id, group_id, active, rate_limit, allowed_endpoints,
 			expires_at, created_at, updated_at, kind, key_id, token_prefix, inactive_reason, allowed_networks, permissions,
 			not_before, idle_timeout_days, tags, metadata, enabled_at, revoked_at, revoke_reason, last_used_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	updateToken = `UPDATE api_tokens SET name = ?, token = ?, description = ?, user_id = ?, active = ?, rate_limit = ?,
-			allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?, key_id = ?, token_prefix = ?,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	updateToken = `UPDATE api_tokens SET name = ?, token = ?, description = ?, user_id = ?, group_id = ?, active = ?,
+			rate_limit = ?, allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?, key_id = ?, token_prefix = ?,
 			inactive_reason = ?, allowed_networks = ?, permissions = ?, not_before = ?, idle_timeout_days = ?, tags = ?,
 			metadata = ?, enabled_at = ?, revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND deleted_at IS NULL`
@@ -25,8 +25,8 @@ const (
 		ON CONFLICT DO UPDATE SET digest = excluded.digest, ends_at = excluded.ends_at`
 	keyIDElsewhere = `SELECT EXISTS (SELECT 1 FROM api_tokens WHERE key_id = ?1 AND id <> ?2)
 		OR EXISTS (SELECT 1 FROM api_token_secrets WHERE key_id = ?1 AND token_id <> ?2)`
-	rememberSubject = `INSERT INTO usage_subject (token_id, name, user_id)
-		SELECT id, name, user_id FROM api_tokens WHERE id = ? AND deleted_at IS NULL`
+	rememberSubject = `INSERT INTO usage_subject (token_id, name, user_id, group_id)
+		SELECT id, name, user_id, group_id FROM api_tokens WHERE id = ? AND deleted_at IS NULL`
 	// What is left of a deleted token is what its raw usage hangs on until that is gone too (X-13).
 	hideToken = `UPDATE api_tokens SET deleted_at = ?, name = '', token = 'deleted ' || id, key_id = NULL,
 			token_prefix = '', description = NULL, metadata = NULL, tags = NULL
@@ -40,14 +40,17 @@ func (tx *transaction) Token(id latchward.TokenID) (*latchward.Token, error) {
 
 // TokensOf implements [latchward.Tx].
 func (tx *transaction) TokensOf(owner latchward.Owner) ([]*latchward.Token, error) {
-	return collect(tx.ctx, tx, scanToken, tokensOfUser, ownerID(owner))
+	switch owner.Type {
+	case latchward.OwnerUser:
+		return collect(tx.ctx, tx, scanToken, tokensOfUser, owner.ID)
+	case latchward.OwnerGroup:
+		return collect(tx.ctx, tx, scanToken, tokensOfGroup, owner.ID)
+	}
+	return nil, nil
 }
 
 // SaveToken implements [latchward.Tx].
 func (tx *transaction) SaveToken(t *latchward.Token) error {
-	if t.Owner.Type != latchward.OwnerUser {
-		return latchward.Invalid("owner", "must be a user")
-	}
 	taken, err := one(tx.ctx, tx, scalar[bool], keyIDTaken, t.Secret.KeyID.String(), t.ID)
 	if err != nil {
 		return err
@@ -55,10 +58,41 @@ func (tx *transaction) SaveToken(t *latchward.Token) error {
 	if taken {
 		return conflict("", "Another secret has this key id: make a new one.")
 	}
+	holds := &held{t.Roles, t.Groups, t.Licenses}
+	if err := tx.checkOwner(t.Owner); err != nil {
+		return err
+	}
+	if err := tx.checkHeld(holds); err != nil {
+		return err
+	}
 	args, err := tokenArgs(t)
 	if err != nil {
 		return err
 	}
+	if err := tx.putToken(t, args); err != nil {
+		return err
+	}
+	return tx.saveHeld("token", int64(t.ID), holds)
+}
+
+// checkOwner returns an Error of code invalid for an owner who does not exist.
+func (tx *transaction) checkOwner(owner latchward.Owner) error {
+	text, ok := map[latchward.OwnerType]string{
+		latchward.OwnerUser:  `SELECT EXISTS (SELECT 1 FROM users WHERE id = ?)`,
+		latchward.OwnerGroup: `SELECT EXISTS (SELECT 1 FROM groups WHERE id = ?)`,
+	}[owner.Type]
+	if !ok {
+		return latchward.Invalid("owner", "must be a user or a group")
+	}
+	exists, err := one(tx.ctx, tx, scalar[bool], text, owner.ID)
+	if err == nil && !exists {
+		return latchward.Invalid("owner", "There is no such %s.", owner.Type)
+	}
+	return err
+}
+
+// putToken inserts or updates the row of a token.
+func (tx *transaction) putToken(t *latchward.Token, args []any) error {
 	if t.ID == 0 {
 		return tx.insertToken(t, args)
 	}
@@ -96,8 +130,12 @@ func tokenArgs(t *latchward.Token) ([]any, error) {
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, &latchward.Error{Code: latchward.CodeInvalid, Message: "The token cannot be written as JSON.", Err: err}
 	}
+	var userID, groupID any = t.Owner.ID, nil
+	if t.Owner.Type == latchward.OwnerGroup {
+		userID, groupID = nil, t.Owner.ID
+	}
 	return []any{
-		t.Name, t.Secret.Digest.String(), textOrNull(t.Description), t.Owner.ID, t.Active, t.RateLimit, endpoints,
+		t.Name, t.Secret.Digest.String(), textOrNull(t.Description), userID, groupID, t.Active, t.RateLimit, endpoints,
 		millisOrNull(t.ExpiresAt), t.CreatedAt.UnixMilli(), t.UpdatedAt.UnixMilli(), string(t.Kind),
 		t.Secret.KeyID.String(), t.Prefix, textOrNull(string(t.InactiveReason)), networks, permissions,
 		millisOrNull(t.NotBefore), t.IdleTimeoutDays, tags, metadata,
@@ -147,6 +185,9 @@ func (tx *transaction) DeleteToken(id latchward.TokenID) error {
 		return err
 	}
 	if err := tx.exec(`DELETE FROM api_token_secrets WHERE token_id = ?`, id); err != nil {
+		return err
+	}
+	if err := tx.exec(dropHeld, "token", id); err != nil {
 		return err
 	}
 	return tx.exec(hideToken, tx.store.now().UnixMilli(), id)

@@ -21,8 +21,12 @@ const (
 			UNION ALL
 			SELECT at + 3600000 FROM hours WHERE at + 3600000 < min(?, (SELECT max(hour) + 1 FROM usage_hourly))
 		) SELECT at FROM hours) h CROSS JOIN usage_hourly c`
-	tokensOfOwner = `(SELECT id FROM api_tokens WHERE user_id = ? AND deleted_at IS NULL
-		UNION ALL SELECT token_id FROM usage_subject WHERE user_id = ?)`
+	tokensOfOwners = `(SELECT id FROM api_tokens
+			WHERE user_id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL
+		UNION ALL SELECT token_id FROM usage_subject WHERE user_id IN (SELECT value FROM json_each(?))
+		UNION ALL SELECT id FROM api_tokens
+			WHERE group_id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL
+		UNION ALL SELECT token_id FROM usage_subject WHERE group_id IN (SELECT value FROM json_each(?)))`
 	eventColumns = `e.token_id, e.endpoint, e.method, e.status_code, e.response_time_ms, e.request_size, e.response_size,
 		e.ip_address, e.user_agent, e.created_at, e.user_id, e.credential, e.reason, e.request_id`
 	tokenCounts = `SELECT i.value,
@@ -110,7 +114,7 @@ func cellsSource(q *latchward.UsageQuery) (source, condition string, args []any)
 	case q.Token != 0:
 		source = hoursOfToken
 		c.begin("c.hour = h.at AND c.token_id = ? AND c.hour < ?", from, to, q.Token, to)
-	case q.Owner == nil && q.By&latchward.ByToken == 0:
+	case q.Owners == nil && q.By&latchward.ByToken == 0:
 		source = "usage_hourly_endpoint c"
 		c.begin("c.hour >= ? AND c.hour < ?", from, to)
 	default:
@@ -120,8 +124,9 @@ func cellsSource(q *latchward.UsageQuery) (source, condition string, args []any)
 	if q.Credential != "" {
 		c.add("c.credential = ?", string(q.Credential))
 	}
-	if q.Owner != nil {
-		c.add("c.token_id IN "+tokensOfOwner, ownerID(*q.Owner), ownerID(*q.Owner))
+	if q.Owners != nil {
+		users, groups := ownerIDs(q.Owners)
+		c.add("c.token_id IN "+tokensOfOwners, idList(users), idList(users), idList(groups), idList(groups))
 	}
 	return source, c.text.String(), c.args
 }

@@ -3,28 +3,30 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/latchward/latchward"
 )
 
-const (
-	selectUsers = `SELECT id, external_id, email, name, administrator, active, created_at, updated_at, removed_at
-		FROM users WHERE `
+var (
+	selectUsers = `SELECT id, external_id, email, name, active, created_at, updated_at, removed_at,
+		` + heldBy("user", "users.id") + ` FROM users WHERE `
 	userByID         = selectUsers + `id = ?`
 	userByExternalID = selectUsers + `external_id = ?`
 	userByEmail      = selectUsers + `email = ? AND removed_at IS NULL`
+)
 
-	insertUser = `INSERT INTO users (external_id, email, name, administrator, active, created_at, updated_at, removed_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-	updateUser = `UPDATE users SET external_id = ?, email = ?, name = ?, administrator = ?, active = ?, created_at = ?,
+const (
+	insertUser = `INSERT INTO users (external_id, email, name, active, created_at, updated_at, removed_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`
+	updateUser = `UPDATE users SET external_id = ?, email = ?, name = ?, active = ?, created_at = ?,
 		updated_at = ?, removed_at = ? WHERE id = ?`
 )
 
 func scanUser(rows *sql.Rows) (*latchward.User, error) {
 	var u latchward.User
-	err := rows.Scan(&u.ID, textColumn{&u.ExternalID}, textColumn{&u.Email}, &u.Name, &u.Administrator, &u.Active,
-		timeColumn{&u.CreatedAt}, timeColumn{&u.UpdatedAt}, timeColumn{&u.RemovedAt})
+	err := rows.Scan(&u.ID, textColumn{&u.ExternalID}, textColumn{&u.Email}, &u.Name, &u.Active,
+		timeColumn{&u.CreatedAt}, timeColumn{&u.UpdatedAt}, timeColumn{&u.RemovedAt},
+		heldColumn{&u.Roles, &u.Groups, &u.Licenses})
 	if err != nil {
 		return nil, unreadable("user", err)
 	}
@@ -32,11 +34,7 @@ func scanUser(rows *sql.Rows) (*latchward.User, error) {
 }
 
 func oneUser(ctx context.Context, r runner, text string, args ...any) (*latchward.User, error) {
-	u, err := one(ctx, r, scanUser, text, args...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, notFound("user")
-	}
-	return u, err
+	return record(ctx, r, "user", scanUser, text, args...)
 }
 
 // User implements [latchward.Store].
@@ -59,6 +57,12 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (*latchward.User,
 
 // Users implements [latchward.Store].
 func (s *Store) Users(ctx context.Context, f latchward.UserFilter) ([]*latchward.User, error) {
+	text, args := usersQuery(&f)
+	users, err := collect(ctx, unprepared{s.readers}, scanUser, text, args...)
+	return users, s.translate(err)
+}
+
+func usersQuery(f *latchward.UserFilter) (string, []any) {
 	c := &conditions{}
 	c.begin("id > ?", f.After)
 	if !f.IncludeRemoved {
@@ -67,22 +71,29 @@ func (s *Store) Users(ctx context.Context, f latchward.UserFilter) ([]*latchward
 	if f.Query != "" {
 		c.addQuery(f.Query, "name", "email", "external_id")
 	}
-	text := selectUsers + c.text.String() + ` ORDER BY id LIMIT ?`
-	users, err := collect(ctx, unprepared{s.readers}, scanUser, text, append(c.args, limitOf(f.Limit))...)
-	return users, s.translate(err)
+	c.addHoldsAll("id", "user", f.Role, f.Group, f.License)
+	return selectUsers + c.text.String() + ` ORDER BY id LIMIT ?`, append(c.args, limitOf(f.Limit))
 }
 
 // OwnerFacts implements [latchward.Store].
 func (s *Store) OwnerFacts(ctx context.Context, owner latchward.Owner) (latchward.OwnerFacts, error) {
-	u, err := oneUser(ctx, s.reads, userByID, ownerID(owner))
+	switch owner.Type {
+	case latchward.OwnerUser:
+		return s.userFacts(ctx, owner.ID)
+	case latchward.OwnerGroup:
+		return s.groupFacts(ctx, owner.ID)
+	}
+	return latchward.OwnerFacts{}, notFound("owner")
+}
+
+func (s *Store) userFacts(ctx context.Context, id int64) (latchward.OwnerFacts, error) {
+	u, err := oneUser(ctx, s.reads, userByID, id)
 	if err != nil {
 		return latchward.OwnerFacts{}, s.translate(err)
 	}
 	return latchward.OwnerFacts{
-		Active:        u.Active && !u.Removed(),
-		Administrator: u.Administrator,
-		ExternalID:    u.ExternalID,
-		Name:          u.DisplayName(),
+		Active: u.Active && !u.Removed(), Roles: u.Roles, Groups: u.Groups, Licenses: u.Licenses,
+		ExternalID: u.ExternalID, Name: u.DisplayName(),
 	}, nil
 }
 
@@ -101,34 +112,21 @@ func (tx *transaction) SaveUser(u *latchward.User) error {
 	if err := tx.checkTaken(u); err != nil {
 		return err
 	}
+	holds := &held{u.Roles, u.Groups, u.Licenses}
+	if err := tx.checkHeld(holds); err != nil {
+		return err
+	}
 	args := []any{
-		textOrNull(u.ExternalID), textOrNull(u.Email), u.Name, u.Administrator, u.Active,
+		textOrNull(u.ExternalID), textOrNull(u.Email), u.Name, u.Active,
 		u.CreatedAt.UnixMilli(), u.UpdatedAt.UnixMilli(), millisOrNull(u.RemovedAt),
 	}
-	if u.ID == 0 {
-		return tx.insertUser(u, args)
-	}
-	n, err := tx.count(updateUser, append(args, u.ID)...)
-	if err == nil && n == 0 {
-		return notFound("user")
-	}
-	tx.changeOwner(u.ID)
-	return err
-}
-
-func (tx *transaction) insertUser(u *latchward.User, args []any) error {
-	result, err := tx.execResult(insertUser, args...)
+	id, err := tx.save("user", int64(u.ID), insertUser, updateUser, args)
 	if err != nil {
 		return err
 	}
-	id, err := result.LastInsertId()
 	u.ID = latchward.UserID(id)
-	tx.changeOwner(u.ID)
-	return err
-}
-
-func (tx *transaction) changeOwner(id latchward.UserID) {
-	tx.change(latchward.ChangeOwner, latchward.Owner{Type: latchward.OwnerUser, ID: int64(id)}.String())
+	tx.change(latchward.ChangeOwner, latchward.Owner{Type: latchward.OwnerUser, ID: id}.String())
+	return tx.saveHeld("user", id, holds)
 }
 
 // checkTaken looks for what must be unique before the constraints do: they do not say which of them was violated. No
