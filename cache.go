@@ -17,15 +17,6 @@ const (
 	fillTimeout      = 5 * time.Second  // a fill runs under its own deadline, not its first caller's
 )
 
-// ownerCell holds what many tokens share: a change of an owner empties one cell instead of touching every token.
-// A cell that is no longer in the cache's table is dead: its facts stay nil, and whoever holds it looks up a new one.
-type ownerCell struct {
-	owner Owner
-	mu    sync.Mutex // one fill at a time
-	facts atomic.Pointer[OwnerFacts]
-	dead  atomic.Bool
-}
-
 // cache remembers facts by key id. A change always wins over a fill that began before it (bar 50): a change first
 // moves the count of changes, then deletes; a fill stores what it read only if the count has not moved, checked under
 // the lock that the deletion needs too.
@@ -36,10 +27,9 @@ type cache struct {
 	reads    atomic.Int64 // facts read from the store
 	shards   [cacheShards]cacheShard
 
-	ownersMu sync.RWMutex
-	owners   map[string]*ownerCell
-
-	shared shared
+	owners    cells[Owner, ownerRecord] // keys carry no name
+	directory directory
+	shared    shared
 }
 
 type cacheShard struct {
@@ -61,7 +51,11 @@ func newCache(store Store, size int) *cache {
 	if size <= 0 {
 		size = DefaultCacheSize
 	}
-	c := &cache{store: store, perShard: max(1, size/cacheShards), owners: map[string]*ownerCell{}}
+	c := &cache{store: store, perShard: max(1, size/cacheShards)}
+	c.owners = cells[Owner, ownerRecord]{
+		read: c.readOwner, parse: ParseOwner, most: c.perShard * cacheShards, changes: &c.changes, reads: &c.reads,
+	}
+	c.directory.open(store, &c.changes, &c.reads)
 	for i := range c.shards {
 		c.shards[i].known.clear()
 		c.shards[i].missing = map[KeyID]time.Time{}
@@ -137,7 +131,11 @@ func (c *cache) read(ctx context.Context, id KeyID) (*facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.ownerFacts(ctx, f); err != nil {
+	owner, err := c.ownerOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.directory.rightsOfToken(ctx, f, owner); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -166,77 +164,28 @@ func (s *cacheShard) evictMissing() {
 	}
 }
 
-// ownerFacts returns the facts about a token's owner, reading them once for all of the owner's tokens.
-func (c *cache) ownerFacts(ctx context.Context, f *facts) (*OwnerFacts, error) {
+// ownerOf returns what is known about a token's owner, reading it once for all of the owner's tokens.
+func (c *cache) ownerOf(ctx context.Context, f *facts) (*ownerRecord, error) {
 	cell := f.owner.Load()
 	if cell != nil {
-		if known := cell.facts.Load(); known != nil {
+		if known := cell.value.Load(); known != nil {
 			return known, nil
 		}
 	}
 	if cell == nil || cell.dead.Load() {
-		cell = c.ownerCell(f.token.Owner)
+		cell = c.owners.cell(f.token.Owner.key())
 		f.owner.Store(cell)
 	}
-	return c.cellFacts(ctx, cell)
+	return c.owners.fill(ctx, cell)
 }
 
-func (c *cache) ownerCell(owner Owner) *ownerCell {
-	owner.Name = ""
-	key := owner.String()
-	c.ownersMu.RLock()
-	cell := c.owners[key]
-	c.ownersMu.RUnlock()
-	if cell != nil {
-		return cell
+// readOwner reads what is known about an owner; one who is gone may not act.
+func (c *cache) readOwner(ctx context.Context, owner Owner) (ownerRecord, error) {
+	known, err := c.store.OwnerFacts(ctx, owner)
+	if ErrorCode(err) == CodeNotFound {
+		err = nil
 	}
-	c.ownersMu.Lock()
-	defer c.ownersMu.Unlock()
-	if cell = c.owners[key]; cell == nil {
-		if len(c.owners) >= c.perShard*cacheShards {
-			c.dropOneOwner()
-		}
-		cell = &ownerCell{owner: owner}
-		c.owners[key] = cell
-	}
-	return cell
-}
-
-// dropOneOwner must be called with ownersMu held.
-func (c *cache) dropOneOwner() {
-	for key, cell := range c.owners {
-		cell.dead.Store(true)
-		cell.facts.Store(nil)
-		delete(c.owners, key)
-		return
-	}
-}
-
-// cellFacts returns what a cell holds and fills an empty one. What was read is kept only when no change came between.
-func (c *cache) cellFacts(ctx context.Context, cell *ownerCell) (*OwnerFacts, error) {
-	if known := cell.facts.Load(); known != nil {
-		return known, nil
-	}
-	cell.mu.Lock()
-	defer cell.mu.Unlock()
-	if known := cell.facts.Load(); known != nil {
-		return known, nil
-	}
-	before := c.changes.Load()
-	c.reads.Add(1)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fillTimeout)
-	defer cancel()
-	read, err := c.store.OwnerFacts(ctx, cell.owner)
-	if err != nil && ErrorCode(err) != CodeNotFound {
-		return nil, err
-	}
-	known := &read // an owner that is gone may not act: the zero OwnerFacts
-	c.ownersMu.RLock()
-	defer c.ownersMu.RUnlock()
-	if before == c.changes.Load() && !cell.dead.Load() {
-		cell.facts.Store(known)
-	}
-	return known, nil
+	return ownerRecord{OwnerFacts: known, owner: owner}, err
 }
 
 // apply forgets what a commit may have changed. Once it returns, no fill that began before stays.
@@ -252,7 +201,8 @@ func (c *cache) apply(commit Commit) {
 				c.forget(key)
 			}
 		case change.Kind == ChangeOwner && len(change.Keys) > 0:
-			c.emptyOwners(change.Keys)
+			c.owners.forget(change.Keys)
+		case c.directory.apply(change):
 		default:
 			c.flush()
 		}
@@ -272,16 +222,6 @@ func (c *cache) forget(key string) {
 	shard.mu.Unlock()
 }
 
-func (c *cache) emptyOwners(keys []string) {
-	c.ownersMu.Lock()
-	defer c.ownersMu.Unlock()
-	for _, key := range keys {
-		if cell := c.owners[key]; cell != nil {
-			cell.facts.Store(nil)
-		}
-	}
-}
-
 func (c *cache) flush() {
 	for i := range c.shards {
 		shard := &c.shards[i]
@@ -290,11 +230,8 @@ func (c *cache) flush() {
 		clear(shard.missing)
 		shard.mu.Unlock()
 	}
-	c.ownersMu.Lock()
-	defer c.ownersMu.Unlock()
-	for _, cell := range c.owners {
-		cell.facts.Store(nil)
-	}
+	c.owners.forget(nil)
+	c.directory.flush()
 }
 
 // size returns how many tokens are remembered.

@@ -9,8 +9,8 @@ import (
 
 // cell holds a fact that many tokens share: a change empties one cell instead of touching every token. A cell that is
 // no longer in its table is dead: it stays empty, and whoever holds it looks up a new one.
-type cell[V any] struct {
-	key   string
+type cell[K comparable, V any] struct {
+	key   K
 	mu    sync.Mutex // one fill at a time
 	value atomic.Pointer[V]
 	dead  atomic.Bool
@@ -18,17 +18,18 @@ type cell[V any] struct {
 
 // cells are the shared facts of one kind, by key. A change always wins over a fill that began before it: a fill
 // keeps what it read only if the count of changes has not moved, checked under the lock that emptying needs, too.
-type cells[V any] struct {
-	read    func(ctx context.Context, key string) (V, error) // not_found stands for the zero V
+type cells[K comparable, V any] struct {
+	read    func(ctx context.Context, key K) (V, error) // not_found stands for the zero V
+	parse   func(key string) (K, error)                 // of a Change
 	most    int
 	changes *atomic.Uint64
 	reads   *atomic.Int64 // counts calls of read
 
 	mu    sync.RWMutex
-	byKey map[string]*cell[V]
+	byKey map[K]*cell[K, V]
 }
 
-func (c *cells[V]) cell(key string) *cell[V] {
+func (c *cells[K, V]) cell(key K) *cell[K, V] {
 	c.mu.RLock()
 	known := c.byKey[key]
 	c.mu.RUnlock()
@@ -42,16 +43,16 @@ func (c *cells[V]) cell(key string) *cell[V] {
 			c.dropOne()
 		}
 		if c.byKey == nil {
-			c.byKey = map[string]*cell[V]{}
+			c.byKey = map[K]*cell[K, V]{}
 		}
-		known = &cell[V]{key: key}
+		known = &cell[K, V]{key: key}
 		c.byKey[key] = known
 	}
 	return known
 }
 
 // dropOne must be called with mu held.
-func (c *cells[V]) dropOne() {
+func (c *cells[K, V]) dropOne() {
 	for key, old := range c.byKey {
 		old.dead.Store(true)
 		old.value.Store(nil)
@@ -61,10 +62,10 @@ func (c *cells[V]) dropOne() {
 }
 
 // get returns the fact with that key.
-func (c *cells[V]) get(ctx context.Context, key string) (*V, error) { return c.fill(ctx, c.cell(key)) }
+func (c *cells[K, V]) get(ctx context.Context, key K) (*V, error) { return c.fill(ctx, c.cell(key)) }
 
 // fill returns what a cell holds, reading it first when the cell is empty.
-func (c *cells[V]) fill(ctx context.Context, into *cell[V]) (*V, error) {
+func (c *cells[K, V]) fill(ctx context.Context, into *cell[K, V]) (*V, error) {
 	if known := into.value.Load(); known != nil {
 		return known, nil
 	}
@@ -89,35 +90,44 @@ func (c *cells[V]) fill(ctx context.Context, into *cell[V]) (*V, error) {
 	return &read, nil
 }
 
-// empty forgets the facts with those keys, or all without any.
-func (c *cells[V]) empty(keys []string) {
+// forget empties the cells with those keys of a [Change], or all without any.
+func (c *cells[K, V]) forget(keys []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(keys) == 0 {
-		for _, known := range c.byKey {
-			known.value.Store(nil)
+	for _, text := range keys {
+		key, err := c.parse(text)
+		if err != nil {
+			c.empty()
+			return
 		}
-	}
-	for _, key := range keys {
 		if known := c.byKey[key]; known != nil {
 			known.value.Store(nil)
 		}
 	}
+	if len(keys) == 0 {
+		c.empty()
+	}
 }
 
-// idKey is the key of a cell, and in a [Change], of what is known by a number.
-func idKey[ID ~int64](id ID) string { return strconv.FormatInt(int64(id), 10) }
+// empty must be called with mu held.
+func (c *cells[K, V]) empty() {
+	for _, known := range c.byKey {
+		known.value.Store(nil)
+	}
+}
 
-// readByID makes the read of cells from a store's method; a key that is no number finds nothing.
-func readByID[ID ~int64, V any](read func(context.Context, ID) (*V, error)) func(context.Context, string) (V, error) {
-	return func(ctx context.Context, key string) (V, error) {
-		var zero V
-		id, err := strconv.ParseInt(key, 10, 64)
+// parseID reads the key, in a [Change], of what is known by a number.
+func parseID[ID ~int64](key string) (ID, error) {
+	id, err := strconv.ParseInt(key, 10, 64)
+	return ID(id), err
+}
+
+// readBy makes the read of cells from a method of a store.
+func readBy[ID, V any](find func(context.Context, ID) (*V, error)) func(context.Context, ID) (V, error) {
+	return func(ctx context.Context, id ID) (V, error) {
+		found, err := find(ctx, id)
 		if err != nil {
-			return zero, nil
-		}
-		found, err := read(ctx, ID(id))
-		if err != nil {
+			var zero V
 			return zero, err
 		}
 		return *found, nil

@@ -30,7 +30,7 @@ func (s *Service) TokenRights(ctx context.Context, id TokenID) (EffectiveRights,
 	if err != nil {
 		return EffectiveRights{}, err
 	}
-	owner, err := s.cache.ownerRecord(ctx, t.Owner)
+	owner, err := s.cache.owners.get(ctx, t.Owner.key())
 	if err != nil {
 		return EffectiveRights{}, err
 	}
@@ -43,21 +43,30 @@ func (s *Service) TokenRights(ctx context.Context, id TokenID) (EffectiveRights,
 		return e, err
 	}
 	e.Kind = t.Kind
-	if e.Rights, err = s.cache.rightsOf(ctx, t); err != nil {
+	if e.Rights, err = s.rightsOf(ctx, t, owner); err != nil {
 		return e, err
 	}
 	e.withholdUnlessHeld("owner lacks it")
 	return e, nil
 }
 
+// rightsOf compiles what t may do.
+func (s *Service) rightsOf(ctx context.Context, t *Token, owner *ownerRecord) (*Rights, error) {
+	compiled, err := s.cache.directory.rightsOfOwner(ctx, owner)
+	if err != nil || inherits(t) {
+		return compiled.token, err
+	}
+	return s.cache.directory.compileToken(ctx, t, compiled)
+}
+
 // personalRights are the owner's, as far as the token's own list lets them through.
 func (s *Service) personalRights(ctx context.Context, t *Token, owner *ownerRecord, now time.Time) (EffectiveRights, error) {
-	e, err := s.cache.directory.explain(ctx, held{nil, owner.Roles, owner.Groups, owner.Licenses}, "owner", now)
+	e, err := s.cache.directory.explain(ctx, owner.held(), "owner", now)
 	if err != nil {
 		return e, err
 	}
 	e.Kind = t.Kind
-	if e.Rights, err = s.cache.rightsOf(ctx, t); err != nil {
+	if e.Rights, err = s.rightsOf(ctx, t, owner); err != nil {
 		return e, err
 	}
 	for i := range e.Permissions {
@@ -95,7 +104,7 @@ func (s *Service) UserRights(ctx context.Context, id UserID) (EffectiveRights, e
 	if err != nil {
 		return e, err
 	}
-	owner, err := s.cache.ownerRecord(ctx, Owner{Type: OwnerUser, ID: int64(id)})
+	owner, err := s.cache.owners.get(ctx, Owner{Type: OwnerUser, ID: int64(id)})
 	if err != nil {
 		return e, err
 	}
@@ -125,7 +134,7 @@ func (d *directory) explain(ctx context.Context, h held, source string, now time
 		return e, err
 	}
 	for _, id := range h.groups {
-		group, err := d.groups.get(ctx, idKey(id))
+		group, err := d.groups.get(ctx, id)
 		if err != nil {
 			return e, err
 		}
@@ -143,7 +152,7 @@ func (d *directory) explain(ctx context.Context, h held, source string, now time
 
 func (d *directory) explainRoles(ctx context.Context, e *EffectiveRights, roles []RoleID, source, withheld string) error {
 	for _, id := range roles {
-		role, err := d.roles.get(ctx, idKey(id))
+		role, err := d.roles.get(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -167,7 +176,7 @@ func (d *directory) explainLicenses(
 	ctx context.Context, e *EffectiveRights, licenses []LicenseID, source string, now time.Time,
 ) error {
 	for _, id := range licenses {
-		license, err := d.licenses.get(ctx, idKey(id))
+		license, err := d.licenses.get(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package latchward
 import (
 	"math"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,7 @@ type facts struct {
 	revoked   bool
 	active    bool
 	service   bool // acts as itself
+	inherits  bool // holds all that its owner does
 	networked bool // restricted to networks
 	idleDays  uint16
 	digest    Digest
@@ -28,10 +28,11 @@ type facts struct {
 	notBefore int64
 	endsAt    int64        // of a rotated-out secret
 	usedAt    atomic.Int64 // last accepted use that this node knows of, creation or re-enabling, whichever is latest
-	owner     atomic.Pointer[ownerCell]
+	owner     atomic.Pointer[cell[Owner, ownerRecord]]
 	terms     *terms
 	token     *Token
-	bucket    atomic.Pointer[bucket] // where the limiter in this process counts for budgets[0]; nil = not known yet
+	rights    atomic.Pointer[tokenRights] // of a token that does not inherit them; nil = not known yet
+	bucket    atomic.Pointer[bucket]      // where the limiter in this process counts for budgets[0]; nil = not known yet
 	budgets   [1]Budget
 }
 
@@ -49,7 +50,8 @@ func (c *cache) compile(id KeyID, tf TokenFacts) (*facts, error) {
 		return nil, &Error{Code: CodeUnavailable, Message: "the token's stored endpoint list cannot be read", Err: err}
 	}
 	f := &facts{
-		keyID: id, digest: tf.Digest, revoked: t.Revoked(), active: t.Active, service: t.Kind == KindService,
+		keyID: id, digest: tf.Digest, revoked: t.Revoked(), active: t.Active,
+		service: t.Kind == KindService, inherits: inherits(t),
 		networked: len(t.AllowedNetworks) > 0, idleDays: uint16(t.IdleTimeoutDays),
 		endsAt: nanoseconds(tf.EndsAt), expiresAt: nanoseconds(t.ExpiresAt), notBefore: nanoseconds(t.NotBefore),
 		terms: terms, token: t,
@@ -59,12 +61,15 @@ func (c *cache) compile(id KeyID, tf TokenFacts) (*facts, error) {
 	return f, nil
 }
 
+// inherits reports whether t holds all that its owner does, save permissions over Latchward itself.
+func inherits(t *Token) bool { return t.Kind == KindPersonal && t.Permissions == nil }
+
 // subject returns on whose behalf the token's requests are made.
-func (f *facts) subject(owner *OwnerFacts) Subject {
+func (f *facts) subject(owner *ownerRecord) Subject {
 	if f.service {
 		return Subject{Type: SubjectToken, ID: int64(f.token.ID), Name: f.token.Name}
 	}
-	return Subject{Type: SubjectUser, ID: f.owner.Load().owner.ID, Name: owner.Name}
+	return Subject{Type: SubjectUser, ID: owner.owner.ID, Name: owner.Name}
 }
 
 // lastYear is the last one of which every instant fits into 64 bits of nanoseconds.
@@ -107,22 +112,9 @@ func (f *facts) allowsAddress(address netip.Addr) bool {
 	return false
 }
 
-func (f *facts) allowsPermissions(owner *OwnerFacts, permissions []string) bool {
-	if len(permissions) == 0 {
-		return true
-	}
-	held := newRights(f.token.Kind, f.token.Permissions, slices.Contains(owner.Roles, RoleAdministrator))
-	for _, permission := range permissions {
-		if !held.has(permission) {
-			return false
-		}
-	}
-	return true
-}
-
-// decide judges a secret against the facts about its token. It is pure: the same arguments give the same reason. The
-// order is a promise (S2-11).
-func decide(f *facts, owner *OwnerFacts, presented Digest, r *VerifyRequest, now int64) Reason {
+// decide judges a secret against the facts about its token, and permit what its holder wants to do. Both are pure: the
+// same arguments give the same reason. The order is a promise (S2-11).
+func decide(f *facts, owner *ownerRecord, presented Digest, r *VerifyRequest, now int64) Reason {
 	switch {
 	case !f.digest.Equal(presented):
 		return ReasonNotFound
@@ -140,9 +132,17 @@ func decide(f *facts, owner *OwnerFacts, presented Digest, r *VerifyRequest, now
 		return ReasonOwnerDisabled
 	case !f.allowsAddress(r.Address):
 		return ReasonAddressNotAllowed
+	}
+	return ReasonAllowed
+}
+
+func permit(f *facts, rights *Rights, r *VerifyRequest, now time.Time) Reason {
+	switch {
+	case !rights.hasLicenses(r.Licenses, now):
+		return ReasonLicenseMissing
 	case !f.terms.endpoints.Match(r.Method, r.Path):
 		return ReasonEndpointNotAllowed
-	case !f.allowsPermissions(owner, r.Permissions):
+	case !rights.hasAll(r.Permissions) || !rights.Allows(r.Query):
 		return ReasonInsufficientPermissions
 	}
 	return ReasonAllowed

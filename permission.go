@@ -143,30 +143,3 @@ func reservedPermission(permission string) bool {
 	resource, _ := cutPermission(permission)
 	return reservedResource(resource)
 }
-
-// rights is a set of permissions, ready to be asked.
-type rights struct {
-	all     bool // everything but the reserved resources
-	granted []string
-}
-
-// newRights returns the rights of a token with the given kind and list, whose owner is or is not an administrator.
-func newRights(kind Kind, permissions []string, administrator bool) rights {
-	switch {
-	case kind == KindService:
-		return rights{granted: permissions}
-	case !administrator:
-		return rights{}
-	case permissions == nil:
-		return rights{all: true}
-	default:
-		return rights{granted: slices.DeleteFunc(slices.Clone(permissions), reservedPermission)}
-	}
-}
-
-func (r rights) has(permission string) bool {
-	if r.all && !reservedPermission(permission) {
-		return true
-	}
-	return slices.Contains(r.granted, permission)
-}

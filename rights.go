@@ -75,6 +75,24 @@ func (r *Rights) HasLicense(name string, now time.Time) bool {
 	})
 }
 
+func (r *Rights) hasAll(permissions []string) bool {
+	for _, permission := range permissions {
+		if !r.Has(permission) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Rights) hasLicenses(names []string, now time.Time) bool {
+	for _, name := range names {
+		if !r.HasLicense(name, now) {
+			return false
+		}
+	}
+	return true
+}
+
 // Covers reports whether r holds everything that a grant gives, now and for permissions yet to be thought of: what
 // somebody must hold to hand the grant on (C-09).
 func (r *Rights) Covers(grant string) bool {

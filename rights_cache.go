@@ -9,29 +9,35 @@ import (
 // directory holds what many principals share. A change of a role that 100,000 tokens hold empties one cell and moves the
 // generation: one read from the store, and each token compiles its rights anew when it is next used.
 type directory struct {
-	roles      cells[Role]
-	groups     cells[Group]
-	licenses   cells[License]
+	roles      cells[RoleID, Role]
+	groups     cells[GroupID, Group]
+	licenses   cells[LicenseID, License]
 	generation atomic.Uint64 // moves after every change of a role, group or license
 }
 
 const maxDirectory = 100_000 // roles, groups and licenses remembered, of each
 
 func (d *directory) open(store Store, changes *atomic.Uint64, reads *atomic.Int64) {
-	d.roles = cells[Role]{read: readByID(store.Role), most: maxDirectory, changes: changes, reads: reads}
-	d.groups = cells[Group]{read: readByID(store.Group), most: maxDirectory, changes: changes, reads: reads}
-	d.licenses = cells[License]{read: readByID(store.License), most: maxDirectory, changes: changes, reads: reads}
+	d.roles = cells[RoleID, Role]{
+		read: readBy(store.Role), parse: parseID[RoleID], most: maxDirectory, changes: changes, reads: reads,
+	}
+	d.groups = cells[GroupID, Group]{
+		read: readBy(store.Group), parse: parseID[GroupID], most: maxDirectory, changes: changes, reads: reads,
+	}
+	d.licenses = cells[LicenseID, License]{
+		read: readBy(store.License), parse: parseID[LicenseID], most: maxDirectory, changes: changes, reads: reads,
+	}
 }
 
 // apply forgets what changed; it reports whether it knows changes of that kind.
 func (d *directory) apply(change Change) bool {
 	switch change.Kind {
 	case ChangeRole:
-		d.roles.empty(change.Keys)
+		d.roles.forget(change.Keys)
 	case ChangeGroup:
-		d.groups.empty(change.Keys)
+		d.groups.forget(change.Keys)
 	case ChangeLicense:
-		d.licenses.empty(change.Keys)
+		d.licenses.forget(change.Keys)
 	default:
 		return false
 	}
@@ -40,9 +46,9 @@ func (d *directory) apply(change Change) bool {
 }
 
 func (d *directory) flush() {
-	d.roles.empty(nil)
-	d.groups.empty(nil)
-	d.licenses.empty(nil)
+	d.roles.forget(nil)
+	d.groups.forget(nil)
+	d.licenses.forget(nil)
 	d.generation.Add(1)
 }
 
@@ -51,7 +57,7 @@ func (d *directory) resolve(ctx context.Context, h held) (RightsFacts, error) {
 	facts := RightsFacts{Permissions: slices.Clone(h.permissions)}
 	roles := slices.Clone(h.roles)
 	for _, id := range h.groups {
-		group, err := d.groups.get(ctx, idKey(id))
+		group, err := d.groups.get(ctx, id)
 		if err != nil {
 			return facts, err
 		}
@@ -62,7 +68,7 @@ func (d *directory) resolve(ctx context.Context, h held) (RightsFacts, error) {
 	}
 	slices.Sort(roles)
 	for _, id := range slices.Compact(roles) {
-		role, err := d.roles.get(ctx, idKey(id))
+		role, err := d.roles.get(ctx, id)
 		if err != nil {
 			return facts, err
 		}
@@ -72,7 +78,7 @@ func (d *directory) resolve(ctx context.Context, h held) (RightsFacts, error) {
 		}
 	}
 	for _, id := range h.licenses {
-		license, err := d.licenses.get(ctx, idKey(id))
+		license, err := d.licenses.get(ctx, id)
 		if err != nil {
 			return facts, err
 		}
@@ -93,8 +99,11 @@ type ownerRights struct {
 // ownerRecord is what is remembered about an owner.
 type ownerRecord struct {
 	OwnerFacts
+	owner    Owner // without a name
 	compiled atomic.Pointer[ownerRights]
 }
+
+func (o *ownerRecord) held() held { return held{nil, o.Roles, o.Groups, o.Licenses} }
 
 // rightsOfOwner returns what an owner may do. It allocates nothing while no role, group or license changes.
 func (d *directory) rightsOfOwner(ctx context.Context, o *ownerRecord) (*ownerRights, error) {
@@ -102,7 +111,7 @@ func (d *directory) rightsOfOwner(ctx context.Context, o *ownerRecord) (*ownerRi
 	if known := o.compiled.Load(); known != nil && known.generation == generation {
 		return known, nil
 	}
-	facts, err := d.resolve(ctx, held{nil, o.Roles, o.Groups, o.Licenses})
+	facts, err := d.resolve(ctx, o.held())
 	if err != nil {
 		return nil, err
 	}
@@ -121,25 +130,23 @@ type tokenRights struct {
 }
 
 // rightsOfToken returns what a token may do. A personal token that is not narrowed shares its owner's.
-func (d *directory) rightsOfToken(
-	ctx context.Context, t *Token, remembered *atomic.Pointer[tokenRights], o *ownerRecord,
-) (*Rights, error) {
+func (d *directory) rightsOfToken(ctx context.Context, f *facts, o *ownerRecord) (*Rights, error) {
 	owner, err := d.rightsOfOwner(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if t.Kind == KindPersonal && t.Permissions == nil {
+	if f.inherits {
 		return owner.token, nil
 	}
 	generation := d.generation.Load()
-	if known := remembered.Load(); known != nil && known.generation == generation && known.owner == owner {
+	if known := f.rights.Load(); known != nil && known.generation == generation && known.owner == owner {
 		return known.rights, nil
 	}
-	rights, err := d.compileToken(ctx, t, owner)
+	rights, err := d.compileToken(ctx, f.token, owner)
 	if err != nil {
 		return nil, err
 	}
-	remembered.Store(&tokenRights{generation, owner, rights})
+	f.rights.Store(&tokenRights{generation, owner, rights})
 	return rights, nil
 }
 

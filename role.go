@@ -21,6 +21,8 @@ const (
 	RoleAuditor       RoleID = 3 // sees everything and exports it, changes nothing
 )
 
+const administratorName = "administrator"
+
 // Role is a named set of permissions.
 type Role struct {
 	ID          RoleID
@@ -60,7 +62,7 @@ func BuiltInRoles() []*Role {
 		return grants
 	}
 	return []*Role{
-		{ID: RoleAdministrator, Name: "administrator", Title: "Administrator", Description: "May do everything.",
+		{ID: RoleAdministrator, Name: administratorName, Title: "Administrator", Description: "May do everything.",
 			Permissions: append([]string{"*"}, all("*")...)},
 		{ID: RoleManager, Name: "manager", Title: "Manager",
 			Description: "Manages users, groups and other people's tokens.",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -74,6 +75,19 @@ type Owner struct {
 
 // Is reports whether o and other are the same owner, whatever name each carries.
 func (o Owner) Is(other Owner) bool { return o.Type == other.Type && o.ID == other.ID }
+
+// key is o as a key of maps: without the name.
+func (o Owner) key() Owner { return Owner{Type: o.Type, ID: o.ID} }
+
+// ParseOwner reads what Owner.String gives.
+func ParseOwner(text string) (Owner, error) {
+	kind, number, _ := strings.Cut(text, ":")
+	id, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || id <= 0 || kind != string(OwnerUser) && kind != string(OwnerGroup) {
+		return Owner{}, Invalid("owner", "must look like user:3 or group:7")
+	}
+	return Owner{Type: OwnerType(kind), ID: id}, nil
+}
 
 // String returns the owner as "type:id".
 func (o Owner) String() string { return fmt.Sprintf("%s:%d", o.Type, o.ID) }

@@ -2,7 +2,6 @@ package latchward
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -256,28 +255,34 @@ func (s *Service) SignIn(ctx context.Context, id Identity, create bool) (Princip
 		return Principal{}, refuseSignIn("the identity has no usable subject")
 	}
 	for range 2 { // once more when what was remembered about the external id is out of date
-		cell, err := s.subject(ctx, id, create)
+		owner, err := s.subject(ctx, id, create)
 		if err != nil {
 			return Principal{}, err
 		}
-		known, err := s.cache.cellFacts(ctx, cell)
+		known, err := s.cache.owners.get(ctx, owner)
 		if err != nil {
 			return Principal{}, err
 		}
 		if known.ExternalID == id.ExternalID {
-			return principalOf(cell.owner, known, id)
+			return s.principalOf(ctx, known, id.Administrator)
 		}
 		s.subjects.forget(id.ExternalID)
 	}
 	return Principal{}, refuseSignIn("the user's external id has changed")
 }
 
-func principalOf(owner Owner, known *OwnerFacts, id Identity) (Principal, error) {
+// principalOf returns the principal that a person is, who may be an administrator for this sign-in alone.
+func (s *Service) principalOf(ctx context.Context, known *ownerRecord, administrator bool) (Principal, error) {
 	if !known.Active {
 		return Principal{}, refuseSignIn("the user is deactivated")
 	}
+	rights, err := s.cache.directory.rightsOfOwner(ctx, known)
+	if err != nil {
+		return Principal{}, err
+	}
 	return Principal{
-		Type: PrincipalUser, ID: owner.ID, Name: known.Name, Administrator: slices.Contains(known.Roles, RoleAdministrator) || id.Administrator,
+		Type: PrincipalUser, ID: known.owner.ID, Name: known.Name, Groups: known.Groups, Rights: rights.person,
+		Administrator: administrator || rights.person.HasRole(administratorName),
 	}, nil
 }
 
@@ -316,17 +321,17 @@ func (m *subjects) forget(externalID string) {
 	delete(m.known, externalID)
 }
 
-func (s *Service) subject(ctx context.Context, id Identity, create bool) (*ownerCell, error) {
+func (s *Service) subject(ctx context.Context, id Identity, create bool) (Owner, error) {
 	if owner, ok := s.subjects.get(id.ExternalID); ok {
-		return s.cache.ownerCell(owner), nil
+		return owner, nil
 	}
 	user, err := s.findOrCreate(ctx, id, create)
 	if err != nil {
-		return nil, err
+		return Owner{}, err
 	}
 	owner := Owner{Type: OwnerUser, ID: int64(user.ID)}
 	s.subjects.put(id.ExternalID, owner)
-	return s.cache.ownerCell(owner), nil
+	return owner, nil
 }
 
 func (s *Service) findOrCreate(ctx context.Context, id Identity, create bool) (*User, error) {

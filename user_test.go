@@ -29,7 +29,7 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("an administrator by claim: %+v, %v", admin, err)
 	}
 	user, err := f.User(f.ctx, latchward.UserID(first.ID))
-	if err != nil || user.Administrator {
+	if err != nil || user.Administrator() {
 		t.Errorf("the claim was stored: %+v, %v", user, err)
 	}
 	if _, err := f.SignIn(context.Background(), latchward.Identity{ExternalID: "sub-2"}, false); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {

@@ -55,13 +55,16 @@ func (r Reason) Unproven() bool {
 
 // VerifyRequest asks whether the holder of a secret may make a request.
 type VerifyRequest struct {
-	Secret      Secret     // what was presented; the zero Secret means nothing was
-	Method      string     // "" = not told: a token that is restricted by method fails
-	Path        string     // judged path without query; "" = not told: a token that is restricted by endpoint fails
-	Address     netip.Addr // the client's; invalid = not told: a token that is restricted by network fails
-	Permissions []string   // all of them are needed
-	Cost        int64      // units of the limits; 0 = 1
-	DryRun      bool       // judge only: book no cost, move no clock, count nothing
+	Secret      Secret          // what was presented; the zero Secret means nothing was
+	Method      string          // "" = not told: a token that is restricted by method fails
+	Path        string          // judged path without query; "" = not told: a token that is restricted by endpoint fails
+	Address     netip.Addr      // the client's; invalid = not told: a token that is restricted by network fails
+	Permissions []string        // all of them are needed
+	Query       PermissionQuery // what else is needed; the zero query asks nothing
+	Licenses    []string        // names; a seat of each is needed
+	Rights      bool            // a remote Verifier is to tell Verdict.Rights, too
+	Cost        int64           // units of the limits; 0 = 1
+	DryRun      bool            // judge only: book no cost, move no clock, count nothing
 }
 
 // Verdict is the answer to a VerifyRequest. "No" is a verdict; an error would mean that none could be made.
@@ -69,7 +72,10 @@ type Verdict struct {
 	Reason Reason
 	// Token is the record as it was judged, nil when the secret was not proven or a JWT was presented. It is shared:
 	// read it, never change it.
-	Token   *Token
+	Token *Token
+	// Rights are what the subject may do; nil when that was not looked at: for a refusal that comes before, and from a
+	// remote Verifier that was not asked for them.
+	Rights  *Rights
 	Subject Subject   // whom the verdict speaks about; the zero Subject when unknown
 	At      time.Time // when it was judged
 	Path    string    // the judged path in canonical form; "" when it was not told or has none

@@ -40,7 +40,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	if err != nil {
 		return notFoundIsVerdict(err, v)
 	}
-	owner, err := s.cache.ownerFacts(ctx, f)
+	owner, err := s.cache.ownerOf(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,13 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 		return nil
 	}
 	v.Token, v.Subject = f.token, f.subject(owner)
-	if v.Reason == ReasonAllowed {
+	if v.Reason != ReasonAllowed {
+		return nil
+	}
+	if v.Rights, err = s.cache.directory.rightsOfToken(ctx, f, owner); err != nil {
+		return err
+	}
+	if v.Reason = permit(f, v.Rights, r, v.At); v.Reason == ReasonAllowed {
 		return s.take(ctx, f, r, v)
 	}
 	return nil

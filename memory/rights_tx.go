@@ -194,6 +194,16 @@ func (tx *transaction) DeleteLicense(id latchward.LicenseID) error {
 	return nil
 }
 
+// Permission implements [latchward.Tx].
+func (tx *transaction) Permission(name string) (*latchward.Permission, error) {
+	p := tx.store.rights.permissions[name]
+	if p == nil {
+		return nil, notFound("permission")
+	}
+	c := *p
+	return &c, nil
+}
+
 // SavePermission implements [latchward.Tx].
 func (tx *transaction) SavePermission(p *latchward.Permission) error {
 	kept := *p

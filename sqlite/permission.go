@@ -8,7 +8,10 @@ import (
 )
 
 const (
-	allPermissions = `SELECT name, title, description, built_in, created_at, updated_at FROM permissions ORDER BY name`
+	selectPermissions = `SELECT name, title, description, built_in, created_at, updated_at FROM permissions `
+	allPermissions    = selectPermissions + `ORDER BY name`
+	permissionByName  = selectPermissions + `WHERE name = ?`
+
 	savePermission = `INSERT INTO permissions (name, title, description, built_in, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET title = excluded.title, description = excluded.description, built_in = excluded.built_in,
@@ -37,6 +40,11 @@ func scanPermission(rows *sql.Rows) (*latchward.Permission, error) {
 func (s *Store) Permissions(ctx context.Context) ([]*latchward.Permission, error) {
 	permissions, err := collect(ctx, s.reads, scanPermission, allPermissions)
 	return permissions, s.translate(err)
+}
+
+// Permission implements [latchward.Tx].
+func (tx *transaction) Permission(name string) (*latchward.Permission, error) {
+	return record(tx.ctx, tx, "permission", scanPermission, permissionByName, name)
 }
 
 // SavePermission implements [latchward.Tx].
