@@ -50,7 +50,7 @@ func TestCreateTokenRefusesBadInput(t *testing.T) { // S2-08
 		"kind":                 {Kind: "robot"},
 		"rate_limit":           {RateLimit: -5},
 		"allowed_endpoints[0]": {AllowedEndpoints: []string{"products"}},
-		"permissions[0]":       {Permissions: []string{"*"}},
+		"permissions[0]":       {Permissions: []string{"*.*"}},
 		"idle_timeout_days":    {IdleTimeoutDays: &days},
 		"tags[0]":              {Tags: []string{""}},
 		"metadata":             {Metadata: map[string]any{"x": strings.Repeat("y", 9000)}},
@@ -152,8 +152,8 @@ func TestOrdinaryUsersCannotGiveMoreThanTheirOwn(t *testing.T) { // C-09
 	}
 	other := latchward.Owner{Type: latchward.OwnerUser, ID: int64(f.owner)}
 	for field, n := range map[string]latchward.NewToken{
-		"owner": {Owner: &other},
-		"kind":  {Kind: latchward.KindService, Permissions: []string{latchward.PermissionVerify}},
+		"owner":          {Owner: &other},
+		"permissions[0]": {Kind: latchward.KindService, Permissions: []string{latchward.PermissionVerify}},
 	} {
 		_, err := f.CreateToken(as(bob.ID, false), n)
 		if latchward.ErrorCode(err) != latchward.CodeForbidden || latchward.ErrorField(err) != field {

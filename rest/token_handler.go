@@ -101,7 +101,7 @@ func (q *TokenQuery) filter() latchward.TokenFilter {
 		f.Desc = q.Sort != latchward.SortName
 	}
 	if q.Owner != 0 {
-		f.Owner = &latchward.Owner{Type: latchward.OwnerUser, ID: q.Owner}
+		f.Owners = []latchward.Owner{{Type: latchward.OwnerUser, ID: q.Owner}}
 	}
 	return f
 }

@@ -58,7 +58,7 @@ type UserQuery struct {
 func userOf(u *latchward.User) User {
 	return User{
 		ID: int64(u.ID), ExternalID: textOrNull(u.ExternalID), Email: textOrNull(u.Email), Name: textOrNull(u.Name),
-		Administrator: u.Administrator, Active: u.Active,
+		Administrator: u.Administrator(), Active: u.Active,
 		CreatedAt: Time{u.CreatedAt}, UpdatedAt: Time{u.UpdatedAt}, RemovedAt: Time{u.RemovedAt},
 	}
 }

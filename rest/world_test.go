@@ -107,7 +107,7 @@ func (w *world) person(jwt string, n latchward.NewUser) *latchward.User {
 	u, err := w.service.CreateUser(asAdmin(), n)
 	must(w.t, err)
 	w.people[jwt] = latchward.Principal{
-		Type: latchward.PrincipalUser, ID: int64(u.ID), Name: u.Name, Administrator: u.Administrator,
+		Type: latchward.PrincipalUser, ID: int64(u.ID), Name: u.Name, Administrator: u.Administrator(),
 	}
 	return u
 }
