@@ -124,6 +124,10 @@ type Store interface {
 }
 
 // Tx is a transaction. It sees its own writes. It must not be used after f returned.
+//
+// What a record names must exist: an owner, role, group or license that does not, or membership of a removed group, is
+// an Error of code invalid that names the field. Roles, groups and licenses of a record are sets: they come back in the
+// order of their ids, each once.
 type Tx interface {
 	// Token returns a copy of the token.
 	Token(id TokenID) (*Token, error)

@@ -55,6 +55,9 @@ func storePromises() []storePromise {
 		txPromises(), concurrencyPromises(), factsPromises(),
 		tokenPromises(), tokenListPromises(), saveTokenPromises(), endTokenPromises(),
 		userPromises(), saveUserPromises(), auditPromises(), keyPromises(),
+		recordPromises(roles()), recordPromises(groups()), recordPromises(licenses()),
+		deletePromises(roles()), deletePromises(licenses()),
+		groupPromises(), seatPromises(), permissionPromises(), heldPromises(), groupOwnerPromises(),
 		addUsagePromises(), usageCellPromises(), usageEventPromises(), usageCountPromises(), usageRemovalPromises(),
 	)
 }

@@ -93,6 +93,8 @@ func saveSetsIDs(t *trial) {
 func saveReplaces(t *trial) {
 	token, other := t.token(nil), t.token(nil)
 	full(token)
+	h := t.holder()
+	h.give(token)
 	token.Secret, token.CreatedAt = t.credential(), epoch().Add(-time.Minute)
 	owner := t.user(func(u *latchward.User) { u.Name = "Bob" })
 	token.Owner = ownerOf(owner)

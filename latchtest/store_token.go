@@ -178,7 +178,8 @@ func scribble(token *latchward.Token) {
 }
 
 func tokenKeepsFields(t *trial) {
-	whole := t.token(nil, full)
+	h := t.holder()
+	whole := t.token(nil, full, h.give)
 	t.same("a token with every field", t.stored(whole.ID), whole)
 	bare := t.token(nil)
 	t.same("a token with few fields", t.stored(bare.ID), bare)

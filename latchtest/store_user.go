@@ -58,7 +58,8 @@ func removed(u *latchward.User) {
 }
 
 func userKeepsFields(t *trial) {
-	whole := t.user(wholeUser)
+	h := t.holder()
+	whole := t.user(wholeUser, h.giveUser)
 	t.same("a user with every field", t.storedUser(whole.ID), whole)
 	bare := t.user(func(u *latchward.User) { u.Active = false })
 	t.same("a user with few fields", t.storedUser(bare.ID), bare)
@@ -291,6 +292,8 @@ func saveUserSetsIDs(t *trial) {
 func saveUserReplaces(t *trial) {
 	u, other := t.user(), t.user()
 	wholeUser(u)
+	h := t.holder()
+	h.giveUser(u)
 	t.saveUser(*u)
 	t.same("a user after every field was set", t.storedUser(u.ID), u)
 	t.saveUser(*u) // what is its own is no conflict

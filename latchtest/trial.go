@@ -23,6 +23,7 @@ type trial struct {
 	ctx     context.Context
 	store   latchward.Store
 	secrets int                     // how many were made
+	records int                     // roles, groups and licenses that were made
 	offset  latchward.JournalOffset // behind the usage that was added
 }
 
