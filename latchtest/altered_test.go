@@ -11,6 +11,7 @@ import (
 // altered is a right store with some methods replaced by wrong ones. nil means as they are.
 type altered struct {
 	latchward.Store
+	alteredRights
 
 	// inTx alters every transaction; tx replaces Tx as a whole.
 	inTx func(tx *alteredTx)
@@ -201,6 +202,7 @@ func (a *altered) PruneUsage(ctx context.Context, r latchward.UsageRetention, li
 // alteredTx is a right transaction with some methods replaced by wrong ones.
 type alteredTx struct {
 	latchward.Tx
+	alteredRightsTx
 	token            func(latchward.TokenID) (*latchward.Token, error)
 	saveToken        func(*latchward.Token) error
 	retireSecret     func(latchward.TokenID, latchward.RetiringSecret) error

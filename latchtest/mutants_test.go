@@ -20,6 +20,9 @@ func mutants() []mutant {
 	return slices.Concat(
 		txMutants(), concurrencyMutants(), factsMutants(), tokenMutants(), fieldMutants(), listMutants(), idleMutants(),
 		saveMutants(), endMutants(), userMutants(), saveUserMutants(), auditMutants(), keyMutants(),
+		recordMutants(roles(), roleHooks()), recordMutants(groups(), groupHooks()), recordMutants(licenses(), licenseHooks()),
+		deleteMutants(roles(), roleHooks(), "Roles"), deleteMutants(licenses(), licenseHooks(), "Licenses"),
+		groupMutants(), seatMutants(), heldMutants(), groupOwnerMutants(), permissionMutants(),
 		addUsageMutants(), cellMutants(), eventMutants(), countMutants(), removalMutants(),
 	)
 }
