@@ -37,7 +37,7 @@ func sequence(
 		scope := &scope{TB: t}
 		defer scope.end()
 		m := &model{
-			ctx: t.Context(), reference: &side{store: newReference()}, tested: &side{store: newStore(scope)},
+			ctx: t.Context(), reference: newSide(newReference()), tested: newSide(newStore(scope)),
 			offsets: map[string]latchward.JournalOffset{},
 		}
 		m.begin(rt)
@@ -52,6 +52,7 @@ func sequence(
 			"Tokens":       m.readTokens,
 			"IdleTokens":   m.readIdleTokens,
 			"Users":        m.readUsers,
+			"Groups":       m.readGroups,
 			"AuditEntries": m.readAuditEntries,
 			"UsageCells":   m.readUsageCells,
 			"UsageEvents":  m.readUsageEvents,
@@ -111,11 +112,29 @@ type model struct {
 // side is one of the two stores and how it numbers records. Outside of it a record's number is its place among all
 // that were made: 1 for the first.
 type side struct {
-	store   latchward.Store
-	tokens  []latchward.TokenID
-	users   []latchward.UserID
-	entries []int64
+	store latchward.Store
+	numbers
 }
+
+type numbers struct {
+	tokens   []latchward.TokenID
+	users    []latchward.UserID
+	roles    []latchward.RoleID // begin with the built-in ones
+	groups   []latchward.GroupID
+	licenses []latchward.LicenseID
+	entries  []int64
+}
+
+func newSide(store latchward.Store) *side {
+	s := &side{store: store}
+	for _, r := range latchward.BuiltInRoles() {
+		s.roles = append(s.roles, r.ID)
+	}
+	return s
+}
+
+// added returns ids with one more, and leaves alone what others know of ids.
+func added[ID any](ids []ID, id ID) []ID { return append(ids[:len(ids):len(ids)], id) }
 
 // both does the same on both sides and fails unless they give the same answer or the same kind of error.
 func (m *model) both(rt *rapid.T, what string, do func(s *side) (any, error)) (answer any, err error) {
@@ -145,20 +164,25 @@ func pick(rt *rapid.T, label string, made int) int {
 
 // tokenID returns the id that the side gave to a token; one that nobody has for 0 or what is not made yet.
 func (s *side) tokenID(n int) latchward.TokenID {
-	if n < 1 || n > len(s.tokens) {
+	return numbered(s.tokens, n)
+}
+
+func numbered[ID ~int64](ids []ID, n int) ID {
+	if n < 1 || n > len(ids) {
 		return 1 << 40
 	}
-	return s.tokens[n-1]
+	return ids[n-1]
 }
 
 func (s *side) userID(n int) latchward.UserID {
-	if n < 1 || n > len(s.users) {
-		return 1 << 40
-	}
-	return s.users[n-1]
+	return numbered(s.users, n)
 }
 
+// owner returns a user as an owner, or, for -n, the group n.
 func (s *side) owner(n int) latchward.Owner {
+	if n < 0 {
+		return latchward.Owner{Type: latchward.OwnerGroup, ID: int64(numbered(s.groups, -n))}
+	}
 	return latchward.Owner{Type: latchward.OwnerUser, ID: int64(s.userID(n))}
 }
 
@@ -188,7 +212,13 @@ func (s *side) plainToken(t *latchward.Token) *latchward.Token {
 	}
 	plain := *t
 	plain.ID = s.tokenNumber(t.ID)
-	plain.Owner.ID = int64(s.userNumber(latchward.UserID(t.Owner.ID)))
+	if t.Owner.Type == latchward.OwnerGroup {
+		plain.Owner.ID = int64(number(s.groups, latchward.GroupID(t.Owner.ID)))
+	} else {
+		plain.Owner.ID = int64(s.userNumber(latchward.UserID(t.Owner.ID)))
+	}
+	plain.Roles, plain.Groups = numbersOf(s.roles, t.Roles), numbersOf(s.groups, t.Groups)
+	plain.Licenses = numbersOf(s.licenses, t.Licenses)
 	return &plain
 }
 
@@ -206,6 +236,8 @@ func (s *side) plainUser(u *latchward.User) *latchward.User {
 	}
 	plain := *u
 	plain.ID = s.userNumber(u.ID)
+	plain.Roles, plain.Groups = numbersOf(s.roles, u.Roles), numbersOf(s.groups, u.Groups)
+	plain.Licenses = numbersOf(s.licenses, u.Licenses)
 	return &plain
 }
 

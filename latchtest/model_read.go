@@ -12,10 +12,11 @@ import (
 
 // checkAll compares all there is.
 func (m *model) checkAll(rt *rapid.T) {
-	_, _ = m.tokens(rt, latchward.TokenFilter{Limit: latchward.MaxPage}, 0, 0)
+	_, _ = m.tokens(rt, latchward.TokenFilter{Limit: latchward.MaxPage}, nil, 0)
 	m.users(rt, latchward.UserFilter{IncludeRemoved: true, Limit: latchward.MaxPage}, 0)
 	_, _ = m.audit(rt, latchward.AuditFilter{Limit: latchward.MaxPage}, 0)
 	m.facts(rt)
+	m.rights(rt)
 	_, _ = m.both(rt, "KeyFingerprints", func(s *side) (any, error) {
 		prints, err := s.store.KeyFingerprints(m.ctx)
 		return fmt.Sprint(prints), err
@@ -25,7 +26,7 @@ func (m *model) checkAll(rt *rapid.T) {
 		return fmt.Sprint(counts), err
 	})
 	all := latchward.ByHour | latchward.ByToken | latchward.ByEndpoint | latchward.ByCredential | latchward.ByClass
-	m.cells(rt, latchward.UsageQuery{By: all}, 0)
+	m.cells(rt, latchward.UsageQuery{By: all}, nil)
 	m.eventsOf(rt, latchward.UsageEventQuery{Limit: latchward.MaxPage}, 0)
 	m.endpointNames(rt)
 	for _, node := range []string{"a", "b"} {
@@ -42,22 +43,24 @@ func (m *model) facts(rt *rapid.T) {
 			return facts, err
 		})
 	}
-	for n := range len(m.reference.users) + 1 {
+	for n := -len(m.reference.groups) - 1; n <= len(m.reference.users); n++ {
 		_, _ = m.both(rt, fmt.Sprintf("OwnerFacts of %d", n), func(s *side) (any, error) {
-			return s.store.OwnerFacts(m.ctx, s.owner(n))
+			facts, err := s.store.OwnerFacts(m.ctx, s.owner(n))
+			facts.Roles, facts.Groups = numbersOf(s.roles, facts.Roles), numbersOf(s.groups, facts.Groups)
+			facts.Licenses = numbersOf(s.licenses, facts.Licenses)
+			return facts, err
 		})
 	}
 }
 
-// tokens compares a page of a list: of an owner if that is above 0, continued behind a token unless that is 0. It
-// returns how long the page is, and the last token on it.
-func (m *model) tokens(rt *rapid.T, f latchward.TokenFilter, owner, after int) (length, last int) {
+// tokens compares a page of a list: of everybody when owners are nil, continued behind a token unless that is 0. It
+// returns how long the page is, and the last token on it. Roles, groups and licenses in f are numbers.
+func (m *model) tokens(rt *rapid.T, f latchward.TokenFilter, owners []int, after int) (length, last int) {
 	cursor := m.cursor(f.Sort, after)
-	_, err := m.both(rt, fmt.Sprintf("Tokens(%+v) of %d after %d", f, owner, after), func(s *side) (any, error) {
+	_, err := m.both(rt, fmt.Sprintf("Tokens(%+v) of %v after %d", f, owners, after), func(s *side) (any, error) {
 		f := f
-		if owner > 0 {
-			f.Owners = []latchward.Owner{s.owner(owner)}
-		}
+		f.Owners = s.owners(owners)
+		f.Role, f.Group, f.License = s.holding(f.Role, f.Group, f.License)
 		if cursor != nil {
 			behind := *cursor
 			behind.ID = s.tokenID(after)
@@ -98,11 +101,11 @@ func (m *model) readTokens(rt *rapid.T) {
 		Desc:  rapid.Bool().Draw(rt, "desc"),
 		Limit: rapid.IntRange(1, 4).Draw(rt, "limit"),
 	}
-	owner := 0
+	var owners []int
 	for range rapid.IntRange(0, 2).Draw(rt, "conditions") {
-		switch rapid.IntRange(0, 6).Draw(rt, "condition") {
+		switch rapid.IntRange(0, 7).Draw(rt, "condition") {
 		case 0:
-			owner = rapid.IntRange(1, len(m.reference.users)).Draw(rt, "owner")
+			owners = m.someOwners(rt)
 		case 1:
 			f.Kind = rapid.SampledFrom([]latchward.Kind{latchward.KindPersonal, latchward.KindService}).Draw(rt, "kind")
 		case 2:
@@ -118,10 +121,12 @@ func (m *model) readTokens(rt *rapid.T) {
 			f.Status = rapid.SampledFrom([]latchward.Status{
 				latchward.StatusActive, latchward.StatusInactive, latchward.StatusExpired, latchward.StatusRevoked,
 			}).Draw(rt, "status")
+		case 7:
+			f.Role, f.Group, f.License = m.someHolding(rt)
 		}
 	}
 	for after, page := 0, -1; page != 0; {
-		page, after = m.tokens(rt, f, owner, after)
+		page, after = m.tokens(rt, f, owners, after)
 	}
 	n := pick(rt, "token", len(m.reference.tokens))
 	_, _ = m.both(rt, fmt.Sprintf("Token %d", n), func(s *side) (any, error) {
@@ -156,6 +161,7 @@ func (m *model) users(rt *rapid.T, f latchward.UserFilter, after int) {
 		if after > 0 {
 			f.After = s.userID(after)
 		}
+		f.Role, f.Group, f.License = s.holding(f.Role, f.Group, f.License)
 		users, err := s.store.Users(m.ctx, f)
 		var plain []*latchward.User
 		for _, u := range users {
@@ -166,7 +172,9 @@ func (m *model) users(rt *rapid.T, f latchward.UserFilter, after int) {
 }
 
 func (m *model) readUsers(rt *rapid.T) {
+	role, group, license := m.someHolding(rt)
 	m.users(rt, latchward.UserFilter{
+		Role: role, Group: group, License: license,
 		Query:          rapid.SampledFrom([]string{"", "A", "%", "_", `\`, "@b", "x"}).Draw(rt, "query"),
 		IncludeRemoved: rapid.Bool().Draw(rt, "removed"),
 		Limit:          rapid.IntRange(1, 4).Draw(rt, "limit"),

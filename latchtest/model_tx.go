@@ -21,10 +21,10 @@ type step struct {
 
 // begin makes two users and some of their tokens, so that there is something to choose from.
 func (m *model) begin(rt *rapid.T) {
-	made := plan{m: m}
+	made := newPlan(m)
 	for range 2 {
 		u := latchward.User{Name: "Ada", Active: true, CreatedAt: epoch(), UpdatedAt: epoch()}
-		m.run(rt, []step{made.addUser(u)}, false)
+		m.run(rt, []step{made.addUser(u, drawnHeld{})}, false)
 	}
 	for range rapid.IntRange(0, 6).Draw(rt, "tokens") {
 		m.run(rt, []step{made.newToken(rt)}, false)
@@ -33,7 +33,7 @@ func (m *model) begin(rt *rapid.T) {
 
 // transact runs a few steps in one transaction that commits or, seldom, fails in the end.
 func (m *model) transact(rt *rapid.T) {
-	made := plan{m: m, tokens: len(m.reference.tokens), users: len(m.reference.users)}
+	made := newPlan(m)
 	made.favourite = pick(rt, "favourite token", made.tokens)
 	var steps []step
 	for range rapid.IntRange(1, 5).Draw(rt, "steps") {
@@ -72,9 +72,9 @@ type outcome struct {
 
 func (s *side) transact(m *model, steps []step, fails bool) (outcome, error) {
 	var o outcome
-	before := *s
+	before := s.numbers
 	commit, err := s.store.Tx(m.ctx, func(tx latchward.Tx) error {
-		s.tokens, s.users, s.entries, o.answers = before.tokens, before.users, before.entries, nil // f may run again
+		s.numbers, o.answers = before, nil // f may run again
 		for _, step := range steps {
 			answer, err := step.do(s, tx)
 			if err != nil {
@@ -93,9 +93,9 @@ func (s *side) transact(m *model, steps []step, fails bool) (outcome, error) {
 }
 
 // restore forgets the numbers of records that were not committed. Changes name owners by number on both sides.
-func (s *side) restore(err error, before side) {
+func (s *side) restore(err error, before numbers) {
 	if err != nil {
-		s.tokens, s.users, s.entries = before.tokens, before.users, before.entries
+		s.numbers = before
 	}
 }
 
@@ -103,9 +103,7 @@ func (s *side) restore(err error, before side) {
 func (m *model) checkCommit(rt *rapid.T, what string, got, want latchward.Commit, err error) {
 	for _, change := range want.Changes {
 		for _, key := range change.Keys {
-			if change.Kind == latchward.ChangeOwner {
-				key = m.sameOwner(key)
-			}
+			key = m.sameKey(change.Kind, key)
 			if key != "" && !anyCovers(got.Changes, change.Kind, key) {
 				rt.Fatalf("%s: the changes %v do not name %s %s", what, got.Changes, change.Kind, key)
 			}
@@ -120,16 +118,6 @@ func (m *model) checkCommit(rt *rapid.T, what string, got, want latchward.Commit
 	m.position = got.Position
 }
 
-// sameOwner returns what the store under test calls an owner of the reference; "" for one who was not committed.
-func (m *model) sameOwner(key string) string {
-	for i, id := range m.reference.users {
-		if (latchward.Owner{Type: latchward.OwnerUser, ID: int64(id)}).String() == key {
-			return m.tested.owner(i + 1).String()
-		}
-	}
-	return ""
-}
-
 func anyCovers(changes []latchward.Change, kind latchward.ChangeKind, key string) bool {
 	for _, change := range changes {
 		if covers(change, kind, key) {
@@ -141,9 +129,18 @@ func anyCovers(changes []latchward.Change, kind latchward.ChangeKind, key string
 
 // plan knows what the steps planned so far will have made.
 type plan struct {
-	m             *model
-	tokens, users int
-	favourite     int // the token that steps are mostly about
+	m                       *model
+	tokens, users           int
+	roles, groups, licenses int
+	favourite               int // the token that steps are mostly about
+}
+
+func newPlan(m *model) plan {
+	made := m.reference.numbers
+	return plan{
+		m: m, tokens: len(made.tokens), users: len(made.users),
+		roles: len(made.roles), groups: len(made.groups), licenses: len(made.licenses),
+	}
 }
 
 func (p *plan) pickToken(rt *rapid.T) int {
@@ -159,10 +156,17 @@ func (p *plan) step(rt *rapid.T) step {
 		"new token": p.newToken, "save token": p.saveToken, "change token": p.changeToken, "rotate": p.rotate,
 		"retire": p.retire, "delete": p.deleteToken, "read tokens": p.readTokens,
 		"audit": p.appendAudit, "fingerprint": p.fingerprint,
+		"new role": p.newRole, "save role": p.saveRole, "delete role": p.deleteRole,
+		"new group": p.newGroup, "save group": p.saveGroup,
+		"new license": p.newLicense, "save license": p.saveLicense, "delete license": p.deleteLicense,
+		"save permission": p.savePermission, "delete permission": p.deletePermission,
+		"read rights": p.readRights,
 	}
 	names := []string{
 		"new user", "save user", "read users", "new token", "new token", "save token", "change token", "rotate",
 		"rotate", "retire", "delete", "read tokens", "audit", "audit", "fingerprint",
+		"new role", "save role", "delete role", "new group", "save group", "save group", "new license", "save license",
+		"delete license", "save permission", "delete permission", "read rights",
 	}
 	return kinds[rapid.SampledFrom(names).Draw(rt, "step")](rt)
 }
@@ -187,20 +191,21 @@ func someUser(rt *rapid.T) latchward.User {
 	return u
 }
 
-func (p *plan) newUser(rt *rapid.T) step { return p.addUser(someUser(rt)) }
+func (p *plan) newUser(rt *rapid.T) step { return p.addUser(someUser(rt), p.someHeld(rt)) }
 
-func (p *plan) addUser(u latchward.User) step {
+func (p *plan) addUser(u latchward.User, h drawnHeld) step {
 	p.users++
 	return step{"new user", func(s *side, tx latchward.Tx) (any, error) {
 		saved := u
+		saved.Roles, saved.Groups, saved.Licenses = h.of(s, tx)
 		err := tx.SaveUser(&saved)
-		s.users = append(s.users[:len(s.users):len(s.users)], saved.ID)
+		s.users = added(s.users, saved.ID)
 		return nil, err
 	}}
 }
 
 func (p *plan) saveUser(rt *rapid.T) step {
-	n, u := pick(rt, "user", p.users), someUser(rt)
+	n, u, h := pick(rt, "user", p.users), someUser(rt), p.someHeld(rt)
 	return step{fmt.Sprintf("save user %d", n), func(s *side, tx latchward.Tx) (any, error) {
 		before, err := tx.User(s.userID(n))
 		if err != nil {
@@ -208,6 +213,7 @@ func (p *plan) saveUser(rt *rapid.T) step {
 		}
 		saved := u
 		saved.ID = before.ID
+		saved.Roles, saved.Groups, saved.Licenses = h.of(s, tx)
 		return s.plainUser(before), tx.SaveUser(&saved)
 	}}
 }
@@ -240,7 +246,7 @@ func (p *plan) someToken(rt *rapid.T) latchward.Token {
 	}
 	t.IdleTimeoutDays = rapid.IntRange(0, 2).Draw(rt, "idle timeout")
 	t.Tags = rapid.SliceOfN(rapid.SampledFrom([]string{"a", "A", "b%", `"`}), 0, 2).Draw(rt, "tags")
-	t.Permissions = rapid.SampledFrom([][]string{nil, {}, {"x.y"}, {"x.*", "*"}}).Draw(rt, "permissions")
+	t.Permissions = rapid.SampledFrom([][]string{nil, {}, {"x.y"}, {"x.*", "x.y", "*", "x.y"}}).Draw(rt, "permissions")
 	t.AllowedEndpoints = rapid.SampledFrom([][]string{nil, {"/a"}, {"GET /b*", "/é"}}).Draw(rt, "endpoints")
 	t.AllowedNetworks = rapid.SampledFrom([][]netip.Prefix{
 		nil, {netip.MustParsePrefix("192.0.2.0/24")}, {netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::/0")},
@@ -258,20 +264,21 @@ func (p *plan) someToken(rt *rapid.T) latchward.Token {
 }
 
 func (p *plan) newToken(rt *rapid.T) step {
-	t, owner := p.someToken(rt), rapid.IntRange(1, p.users).Draw(rt, "owner")
+	t, owner, h := p.someToken(rt), p.someOwner(rt), p.someHeld(rt)
 	p.tokens++
 	return step{fmt.Sprintf("new token of %d", owner), func(s *side, tx latchward.Tx) (any, error) {
 		saved := *t.Clone()
 		saved.Owner = s.owner(owner)
+		saved.Roles, saved.Groups, saved.Licenses = h.of(s, tx)
 		err := tx.SaveToken(&saved)
-		s.tokens = append(s.tokens[:len(s.tokens):len(s.tokens)], saved.ID)
+		s.tokens = added(s.tokens, saved.ID)
 		return nil, err
 	}}
 }
 
 // saveToken replaces all of a token, its secret too, which is not retired.
 func (p *plan) saveToken(rt *rapid.T) step {
-	n, t, owner := p.pickToken(rt), p.someToken(rt), rapid.IntRange(1, p.users).Draw(rt, "owner")
+	n, t, owner, h := p.pickToken(rt), p.someToken(rt), p.someOwner(rt), p.someHeld(rt)
 	return step{fmt.Sprintf("save token %d", n), func(s *side, tx latchward.Tx) (any, error) {
 		before, err := tx.Token(s.tokenID(n))
 		if err != nil {
@@ -279,6 +286,7 @@ func (p *plan) saveToken(rt *rapid.T) step {
 		}
 		saved := *t.Clone()
 		saved.ID, saved.Owner = before.ID, s.owner(owner)
+		saved.Roles, saved.Groups, saved.Licenses = h.of(s, tx)
 		return s.plainToken(before), tx.SaveToken(&saved)
 	}}
 }
@@ -337,7 +345,7 @@ func (p *plan) deleteToken(rt *rapid.T) step {
 }
 
 func (p *plan) readTokens(rt *rapid.T) step {
-	n, owner := p.pickToken(rt), pick(rt, "owner", p.users)
+	n, owner := p.pickToken(rt), p.someOwner(rt)
 	return step{fmt.Sprintf("read token %d and those of %d", n, owner), func(s *side, tx latchward.Tx) (any, error) {
 		t, err := tx.Token(s.tokenID(n))
 		owned, ownedErr := tx.TokensOf(s.owner(owner))
@@ -369,9 +377,9 @@ func (p *plan) appendAudit(rt *rapid.T) step {
 		After:      map[string]any{"name": someText(rt, "after")},
 	}
 	return step{"audit", func(s *side, tx latchward.Tx) (any, error) {
-		added := e
-		err := tx.AppendAudit(&added)
-		s.entries = append(s.entries[:len(s.entries):len(s.entries)], added.ID)
+		entry := e
+		err := tx.AppendAudit(&entry)
+		s.entries = added(s.entries, entry.ID)
 		return nil, err
 	}}
 }

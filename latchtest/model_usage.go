@@ -143,13 +143,11 @@ func (m *model) pruneUsage(rt *rapid.T) {
 	})
 }
 
-// cells compares rollups: of an owner unless that is 0.
-func (m *model) cells(rt *rapid.T, q latchward.UsageQuery, owner int) {
-	_, _ = m.both(rt, fmt.Sprintf("UsageCells(%+v) of %d", q, owner), func(s *side) (any, error) {
+// cells compares rollups: of everybody when owners are nil.
+func (m *model) cells(rt *rapid.T, q latchward.UsageQuery, owners []int) {
+	_, _ = m.both(rt, fmt.Sprintf("UsageCells(%+v) of %v", q, owners), func(s *side) (any, error) {
 		q := q
-		if owner > 0 {
-			q.Owners = []latchward.Owner{s.owner(owner)}
-		}
+		q.Owners = s.owners(owners)
 		if q.Token != 0 {
 			q.Token = s.tokenID(int(q.Token))
 		}
@@ -176,7 +174,7 @@ func (m *model) readUsageCells(rt *rapid.T) {
 	if rapid.Bool().Draw(rt, "to") {
 		q.To = momentAround(rt, "to")
 	}
-	m.cells(rt, q, rapid.IntRange(0, len(m.reference.users)).Draw(rt, "owner"))
+	m.cells(rt, q, m.someOwners(rt))
 }
 
 func (m *model) eventsOf(rt *rapid.T, q latchward.UsageEventQuery, token int) {
