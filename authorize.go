@@ -102,6 +102,10 @@ func (h held) without(before held) held {
 	}
 }
 
+func (h held) empty() bool {
+	return len(h.permissions)+len(h.roles)+len(h.groups)+len(h.licenses) == 0
+}
+
 func missing[T comparable](list, from []T) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return slices.Contains(from, v) })
 }
@@ -169,6 +173,43 @@ func authorizeGroup(tx Tx, p Principal, id GroupID, field string) error {
 	return nil
 }
 
+// bind decides whether a service token that was given something is bound by what the user who owns it holds: it is,
+// unless an administrator gave it more.
+func bind(tx Tx, p Principal, t *Token) error {
+	if t.Owner.Type != OwnerUser {
+		t.Unbound = false
+		return nil
+	}
+	if t.Unbound && !p.Administrator {
+		return beyond("permissions", "only administrators change what a token holds beyond its owner")
+	}
+	owner, err := tx.User(UserID(t.Owner.ID))
+	if err != nil {
+		return err
+	}
+	inside, err := holdsAll(tx, owner, heldByToken(t))
+	t.Unbound = !inside && p.Administrator
+	return err
+}
+
+// holdsAll reports whether a user holds all of h. Administrators hold every role and group in this sense.
+func holdsAll(tx Tx, u *User, h held) (bool, error) {
+	own, err := allRoles(tx, heldByUser(u))
+	if err != nil || slices.Contains(own, RoleAdministrator) {
+		return err == nil, err
+	}
+	if len(missing(h.roles, own)) > 0 || len(missing(h.groups, u.Groups)) > 0 {
+		return false, nil
+	}
+	grants, err := grantsOf(tx, heldByUser(u))
+	if err != nil {
+		return false, err
+	}
+	rights := NewRights(RightsFacts{Permissions: grants, Reserved: true})
+	needed, err := grantsOf(tx, h)
+	return !slices.ContainsFunc(needed, func(grant string) bool { return !rights.Covers(grant) }), err
+}
+
 // authorizeReserved keeps permissions over Latchward itself out of tokens, unless an administrator grants them.
 func authorizeReserved(tx Tx, p Principal, h held) error {
 	if p.Administrator {
@@ -186,9 +227,9 @@ func authorizeReserved(tx Tx, p Principal, h held) error {
 	return nil
 }
 
-// grantsOf returns all that h grants: directly, by its roles, and by the roles of its groups.
-func grantsOf(tx Tx, h held) ([]string, error) {
-	grants, roles := slices.Clone(h.permissions), slices.Clone(h.roles)
+// allRoles returns the roles of h, and those of its groups.
+func allRoles(tx Tx, h held) ([]RoleID, error) {
+	roles := slices.Clone(h.roles)
 	for _, id := range h.groups {
 		group, err := tx.Group(id)
 		if err != nil {
@@ -196,6 +237,16 @@ func grantsOf(tx Tx, h held) ([]string, error) {
 		}
 		roles = append(roles, group.Roles...)
 	}
+	return roles, nil
+}
+
+// grantsOf returns all that h grants: directly, by its roles, and by the roles of its groups.
+func grantsOf(tx Tx, h held) ([]string, error) {
+	roles, err := allRoles(tx, h)
+	if err != nil {
+		return nil, err
+	}
+	grants := slices.Clone(h.permissions)
 	for _, id := range roles {
 		role, err := loadRole(tx, id)
 		if err != nil {
@@ -226,7 +277,7 @@ func authorizeOver(tx Tx, p Principal, u *User, matters func(grant string) bool)
 // authorizeSecret says who may learn a token's secret by creating or rotating it: its person, and otherwise only who
 // holds all that the secret will open (C-09).
 func authorizeSecret(tx Tx, p Principal, t *Token) error {
-	if p.Administrator || t.Owner.Type == OwnerUser && p.owns(t.Owner) {
+	if p.Administrator || t.Owner.Type == OwnerUser && p.owns(t.Owner) && !t.Unbound {
 		return nil // bound by the owner's rights, which are p's
 	}
 	h := heldByToken(t)

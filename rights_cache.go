@@ -162,8 +162,18 @@ func (d *directory) compileToken(ctx context.Context, t *Token, owner *ownerRigh
 		return nil, err
 	}
 	facts.Reserved = true
-	if t.Owner.Type == OwnerUser {
-		facts.Bound = owner.person // a demoted owner's tokens shrink
+	if t.Owner.Type == OwnerUser && !t.Unbound {
+		facts.boundBy(owner.person) // a demoted owner's tokens shrink
 	}
 	return NewRights(facts), nil
+}
+
+// boundBy takes from f what owner does not hold. Administrators hold every role and group in this sense.
+func (f *RightsFacts) boundBy(owner *Rights) {
+	f.Bound = owner
+	if owner.HasRole(administratorName) {
+		return
+	}
+	f.Roles = slices.DeleteFunc(f.Roles, func(name string) bool { return !owner.HasRole(name) })
+	f.Groups = slices.DeleteFunc(f.Groups, func(name string) bool { return !owner.HasGroup(name) })
 }

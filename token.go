@@ -113,6 +113,9 @@ type Token struct {
 	Roles       []RoleID    // of a service token
 	Groups      []GroupID   // of a service token
 	Licenses    []LicenseID // of a service token, which takes a seat of each
+	// Unbound service tokens hold what they were given even where the user who owns them lacks it: an administrator
+	// gave them more. All others shrink with their owner.
+	Unbound bool
 
 	ExpiresAt       time.Time // the token is expired from this instant on
 	NotBefore       time.Time // the token is not valid before this instant

@@ -66,7 +66,7 @@ func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (Iss
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	return IssuedToken{Token: t, Secret: secret, Warnings: s.warnings(t, now)}, nil
+	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
 }
 
 // issue checks a new token against everything else that there is, and saves it.
@@ -133,7 +133,13 @@ func grant(tx Tx, p Principal, t *Token, before held, named names) error {
 	if err := authorizeGiving(tx, p, added); err != nil {
 		return err
 	}
-	return authorizeReserved(tx, p, added)
+	if err := authorizeReserved(tx, p, added); err != nil {
+		return err
+	}
+	if t.ID != 0 && added.empty() && before.without(heldByToken(t)).empty() {
+		return nil
+	}
+	return bind(tx, p, t)
 }
 
 func (s *Service) newToken(ctx context.Context, p Principal, n NewToken, now time.Time) (*Token, error) {
@@ -225,11 +231,18 @@ func (s *Service) newSecret(t *Token) (Secret, error) {
 	return secret, nil
 }
 
-// warnings are sentences about what the caller may not have meant.
-func (s *Service) warnings(t *Token, now time.Time) []string {
+func warnings(t *Token, now time.Time) []string {
 	var texts []string
 	if t.Expired(now) {
 		texts = append(texts, "expires_at is in the past: the token is expired already")
+	}
+	if t.Unbound {
+		texts = append(texts, "the token holds more than its owner, and keeps it whatever becomes of the owner")
+	}
+	for _, grant := range t.Permissions {
+		if t.Kind == KindPersonal && reservedPermission(grant) {
+			texts = append(texts, "permissions: "+grant+" counts for service tokens only")
+		}
 	}
 	return texts
 }
@@ -332,7 +345,7 @@ func (s *Service) UpdateToken(ctx context.Context, id TokenID, u TokenUpdate) (I
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	return IssuedToken{Token: t, Warnings: s.warnings(t, now)}, nil
+	return IssuedToken{Token: t, Warnings: warnings(t, now)}, nil
 }
 
 // apply changes t and returns the action that names the change best.
@@ -405,7 +418,7 @@ func (s *Service) RotateToken(ctx context.Context, id TokenID) (IssuedToken, err
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	return IssuedToken{Token: t, Secret: secret, Warnings: s.warnings(t, now)}, nil
+	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
 }
 
 // RevokeToken ends the token for good; it stays listed with date and reason. Revoking it again changes nothing

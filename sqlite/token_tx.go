@@ -9,12 +9,12 @@ import (
 const (
 	insertToken = `INSERT INTO api_tokens (name, token, description, user_id, group_id, active, rate_limit, allowed_endpoints,
 			expires_at, created_at, updated_at, kind, key_id, token_prefix, inactive_reason, allowed_networks, permissions,
-			not_before, idle_timeout_days, tags, metadata, enabled_at, revoked_at, revoke_reason, last_used_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+			not_before, idle_timeout_days, tags, metadata, enabled_at, revoked_at, revoke_reason, unbound, last_used_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateToken = `UPDATE api_tokens SET name = ?, token = ?, description = ?, user_id = ?, group_id = ?, active = ?,
 			rate_limit = ?, allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?, key_id = ?, token_prefix = ?,
 			inactive_reason = ?, allowed_networks = ?, permissions = ?, not_before = ?, idle_timeout_days = ?, tags = ?,
-			metadata = ?, enabled_at = ?, revoked_at = ?, revoke_reason = ?
+			metadata = ?, enabled_at = ?, revoked_at = ?, revoke_reason = ?, unbound = ?
 		WHERE id = ? AND deleted_at IS NULL`
 	keyIDsOfToken = `SELECT key_id FROM api_tokens WHERE id = ?1 AND deleted_at IS NULL
 		UNION SELECT key_id FROM api_token_secrets WHERE token_id = ?1`
@@ -139,7 +139,7 @@ func tokenArgs(t *latchward.Token) ([]any, error) {
 		millisOrNull(t.ExpiresAt), t.CreatedAt.UnixMilli(), t.UpdatedAt.UnixMilli(), string(t.Kind),
 		t.Secret.KeyID.String(), t.Prefix, textOrNull(string(t.InactiveReason)), networks, permissions,
 		millisOrNull(t.NotBefore), t.IdleTimeoutDays, tags, metadata,
-		millisOrNull(t.EnabledAt), millisOrNull(t.RevokedAt), textOrNull(t.RevokeReason),
+		millisOrNull(t.EnabledAt), millisOrNull(t.RevokedAt), textOrNull(t.RevokeReason), t.Unbound,
 	}, nil
 }
 

@@ -68,6 +68,8 @@ INSERT INTO holdings (holder_type, holder_id, kind, held_id)
   SELECT 'user', id, 'role', 1 FROM users WHERE administrator = 1;
 ALTER TABLE users DROP COLUMN administrator;
 
+ALTER TABLE api_tokens ADD COLUMN unbound INTEGER NOT NULL DEFAULT 0 CHECK (unbound IN (0, 1));
+
 -- A token is owned by a user or by a group.
 ALTER TABLE api_tokens ADD COLUMN group_id INTEGER REFERENCES groups (id) CHECK (group_id IS NULL OR user_id IS NULL);
 CREATE INDEX api_tokens_group ON api_tokens (group_id, created_at) WHERE group_id IS NOT NULL;
