@@ -103,7 +103,7 @@ func (m *model) readTokens(rt *rapid.T) {
 	}
 	var owners []int
 	for range rapid.IntRange(0, 2).Draw(rt, "conditions") {
-		switch rapid.IntRange(0, 7).Draw(rt, "condition") {
+		switch rapid.IntRange(0, 9).Draw(rt, "condition") {
 		case 0:
 			owners = m.someOwners(rt)
 		case 1:
@@ -117,7 +117,7 @@ func (m *model) readTokens(rt *rapid.T) {
 		case 5:
 			f.ExpiresBefore = momentAround(rt, "expires before")
 			f.Now = f.ExpiresBefore // what has expired expires before any later moment too
-		case 6:
+		case 6, 8, 9:
 			f.Status = rapid.SampledFrom([]latchward.Status{
 				latchward.StatusActive, latchward.StatusInactive, latchward.StatusExpired, latchward.StatusRevoked,
 			}).Draw(rt, "status")

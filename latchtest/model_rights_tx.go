@@ -23,7 +23,7 @@ func (p *plan) someHeld(rt *rapid.T) drawnHeld {
 	}
 	return drawnHeld{
 		some("roles", p.roles), some("groups", p.groups), some("licenses", p.licenses),
-		rapid.IntRange(0, 9).Draw(rt, "strict") == 9,
+		rapid.IntRange(0, 4).Draw(rt, "strict") == 4,
 	}
 }
 
@@ -54,7 +54,7 @@ func (h drawnHeld) of(
 
 // someIdentifier is seldom one that another record has.
 func someIdentifier(rt *rapid.T) string {
-	return fmt.Sprintf("n%d", rapid.IntRange(1, 20).Draw(rt, "name"))
+	return fmt.Sprintf("n%d", rapid.IntRange(1, 8).Draw(rt, "name"))
 }
 
 func someRole(rt *rapid.T) latchward.Role {

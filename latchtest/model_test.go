@@ -58,7 +58,8 @@ func beyondModel() []string {
 		"Token/KeepsTextsAsTheyAre", "StopsAtAnError", "ReturnsACopy", "ReturnsCopies", "KeyFingerprints/ReturnsWhatWasSaved",
 		"OwnerFacts/UnknownIsNotFound", "UsageCells/SumsAreExact", "ForgetUsage/RemovesAllInBoundedSteps",
 		"PruneUsage/RemovesUpToLimit", "AddUsage/LastUsedAtHasMilliseconds", "Tx.SaveToken/UnknownIsNotFound",
-		"Tx.SaveUser/UnknownIsNotFound",
+		"Tx.SaveUser/UnknownIsNotFound", "Tx.SaveRole/UnknownIsNotFound", "Tx.SaveGroup/UnknownIsNotFound",
+		"Tx.SaveLicense/UnknownIsNotFound",
 	}
 }
 

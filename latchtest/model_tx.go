@@ -19,12 +19,17 @@ type step struct {
 	do   func(s *side, tx latchward.Tx) (any, error)
 }
 
-// begin makes two users and some of their tokens, so that there is something to choose from.
+// begin makes two of everything and some tokens, so that there is something to choose from.
 func (m *model) begin(rt *rapid.T) {
 	made := newPlan(m)
 	for range 2 {
 		u := latchward.User{Name: "Ada", Active: true, CreatedAt: epoch(), UpdatedAt: epoch()}
 		m.run(rt, []step{made.addUser(u, drawnHeld{})}, false)
+	}
+	for range 2 {
+		m.run(rt, []step{made.newRole(rt)}, false)
+		m.run(rt, []step{made.newGroup(rt)}, false)
+		m.run(rt, []step{made.newLicense(rt)}, false)
 	}
 	for range rapid.IntRange(0, 6).Draw(rt, "tokens") {
 		m.run(rt, []step{made.newToken(rt)}, false)

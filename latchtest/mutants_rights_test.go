@@ -68,7 +68,7 @@ func groupMutants() []mutant {
 			g.Roles = g.Roles[:min(1, len(g.Roles))]
 		})},
 		{"Tx.SaveGroup/RefusesWhatDoesNotExist", "leaves unknown roles out", savesWrongGroup(func(g *latchward.Group) {
-			g.Roles = slices.DeleteFunc(slices.Clone(g.Roles), func(id latchward.RoleID) bool { return id == 1000 })
+			g.Roles = slices.DeleteFunc(slices.Clone(g.Roles), func(id latchward.RoleID) bool { return id >= 1000 })
 		})},
 	}
 }
@@ -141,7 +141,7 @@ func countEveryHolder(a *altered, seats map[latchward.LicenseID]int64) {
 func heldMutants() []mutant {
 	const users, tokens = "Users/ByWhatTheyHave", "Tokens/ByWhatTheyHave"
 	unknownOut := func(ids []latchward.RoleID) []latchward.RoleID {
-		return slices.DeleteFunc(slices.Clone(ids), func(id latchward.RoleID) bool { return id == 1000 })
+		return slices.DeleteFunc(slices.Clone(ids), func(id latchward.RoleID) bool { return id >= 1000 })
 	}
 	return []mutant{
 		{"Roles/BeginWithTheBuiltInOnes", "begins with nothing", func(a *altered) {
