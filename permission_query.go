@@ -16,6 +16,9 @@ const (
 // "(orders.read OR orders.admin) AND NOT legacy.x" (B-09). The zero value asks nothing and allows everybody. It is
 // as cheap to copy as a pointer, never changes, and is safe for concurrent use. [ParsePermissionQuery] and [AllOf]
 // make one.
+//
+// NOT keeps nobody out who can give up a permission: a token that is narrowed to less than its owner holds satisfies
+// "NOT legacy.x" where its owner does not.
 type PermissionQuery struct{ asked *askedQuery }
 
 // askedQuery is what a query that asks something is made of.

@@ -29,7 +29,8 @@ const checkedAssignments = 32
 type oracle struct {
 	expression  ast.Expr
 	permissions []string // each once; identifier p3 stands for permissions[3]
-	spaced      int      // the length with a space around each word, no less than that of the canonical form
+	rows        []map[string]bool
+	spaced      int // the length with a space around each word, no less than that of the canonical form
 }
 
 // newOracle returns nil for what is no query. It knows no bound but that of a single permission and of nesting, which
@@ -62,7 +63,7 @@ func newOracle(text string) *oracle {
 	if err != nil || !onlyOperators(expression) || len(text) > latchward.MaxQueryLength {
 		return nil
 	}
-	o.expression = expression
+	o.expression, o.rows = expression, assignments(o.permissions)
 	return o
 }
 
@@ -146,13 +147,13 @@ func (o *oracle) oneWay() bool {
 }
 
 // assignments returns the rows of the truth table, or some of them where there are more.
-func (o *oracle) assignments() []map[string]bool {
+func assignments(permissions []string) []map[string]bool {
 	random := rand.New(rand.NewPCG(1, 2))
-	all := len(o.permissions) <= 5
+	all := len(permissions) <= 5
 	var rows []map[string]bool
 	for row := range checkedAssignments {
 		held := map[string]bool{}
-		for i, permission := range o.permissions {
+		for i, permission := range permissions {
 			held[permission] = all && row>>i&1 == 1 || !all && random.IntN(2) == 1
 		}
 		rows = append(rows, held)
@@ -195,7 +196,7 @@ func checkQuery(t failer, text string) {
 	if err != nil || again.String() != q.String() {
 		t.Fatalf("%q is %q, and that is %q, %v", text, q, again, err)
 	}
-	for _, held := range o.assignments() {
+	for _, held := range o.rows {
 		r, want := rightsHolding(held), o.allows(o.expression, held)
 		if r.Allows(q) != want || r.Allows(again) != want {
 			t.Fatalf("%q (%q) for %v: %v, %v; want %v", text, q, held, r.Allows(q), r.Allows(again), want)
@@ -220,11 +221,12 @@ func checkMissing(t failer, o *oracle, q latchward.PermissionQuery, held map[str
 		t.Fatalf("%q for %v needs %q, %v, which allows: %v", q, held, s.Needed, err, r.Allows(needed))
 	}
 	checkLists(t, s, held)
-	for _, other := range o.assignments() {
-		if rightsHolding(other).Allows(q) && !rightsHolding(other).Allows(needed) {
+	oneWay := o.oneWay()
+	for _, other := range o.rows {
+		if r := rightsHolding(other); r.Allows(q) && !r.Allows(needed) {
 			t.Fatalf("%q allows %v, but what %v needs, %q, does not", q, other, held, needed)
 		}
-		if !o.oneWay() {
+		if !oneWay {
 			continue
 		}
 		changed := rightsHolding(take(held, other, s))
@@ -236,7 +238,7 @@ func checkMissing(t failer, o *oracle, q latchward.PermissionQuery, held map[str
 	for permission, is := range held {
 		opposite[permission] = !is
 	}
-	if all := rightsHolding(take(held, opposite, s)); !all.Allows(needed) || o.oneWay() && !all.Allows(q) {
+	if all := rightsHolding(take(held, opposite, s)); !all.Allows(needed) || oneWay && !all.Allows(q) {
 		t.Fatalf("%q for %v: gaining and losing all of %+v is not enough", q, held, s)
 	}
 }

@@ -2,6 +2,7 @@ package latchward_test
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -181,6 +182,34 @@ func TestAllOfWhatIsNoPermission(t *testing.T) {
 		}
 		if _, err := latchward.ParsePermissionQuery("query", q.String()); err == nil {
 			t.Errorf("%q is a query", q)
+		}
+	}
+}
+
+// The table of queries in docs/permissions.md, which is read here, so that it stays true.
+func TestPermissionQueryTable(t *testing.T) {
+	page, err := os.ReadFile("docs/permissions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| Query |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	head, rows, _ := strings.Cut(table, "\n| --- | --- | --- | --- |\n")
+	var holders []*latchward.Rights
+	for cell := range strings.SplitSeq(strings.Trim(head, " |"), "|") {
+		grants := strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" `,", r) })
+		holders = append(holders, rightsOf(grants...))
+	}
+	if len(holders) != 3 || strings.Count(rows, "\n") < 6 {
+		t.Fatalf("the table has %d holders and these rows:\n%s", len(holders), rows)
+	}
+	for row := range strings.SplitSeq(rows, "\n") {
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		q := parseQuery(t, strings.Trim(cells[0], "`"))
+		for i, holder := range holders {
+			if got, want := holder.Allows(q), cells[i+1] == "yes"; got != want {
+				t.Errorf("%s for %s: %v, want %v", q, describe(holder), got, want)
+			}
 		}
 	}
 }
