@@ -89,11 +89,9 @@ func auditKeepsFields(t *trial) {
 	t.same("AuditEntries", t.audit(latchward.AuditFilter{}), backwards(want))
 	// What is typed in Go on its way in comes back as JSON has it, and what is not told of an actor does not come back.
 	entry.Actor.Administrator, entry.Actor.Rights, entry.Actor.Groups = true, &latchward.Rights{}, []latchward.GroupID{1}
-	entry.Actor.Token = &latchward.Token{}
 	entry.Before = map[string]any{"tags": []string{"a", "b"}, "count": int64(3), "none": []string(nil)}
 	added := t.append(entry)
 	added.Actor.Administrator, added.Actor.Rights, added.Actor.Groups = false, nil, nil
-	added.Actor.Token = nil
 	t.same("an entry with typed members", t.audit(latchward.AuditFilter{Limit: 1}), []*latchward.AuditEntry{added})
 }
 

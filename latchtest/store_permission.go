@@ -9,7 +9,6 @@ import (
 
 const (
 	registry          = "Permissions returns all entries of the registry that were saved, ordered by name."
-	txPermission      = "Permission returns a copy of the entry of the registry with that name."
 	savesPermission   = "SavePermission inserts or replaces the entry of the registry with that name."
 	deletesPermission = "DeletePermission makes the entry disappear, and the permission from every list that names it, " +
 		"of roles and of tokens; a list that becomes empty must stay an empty list (X-12)."
@@ -20,8 +19,6 @@ const (
 func permissionPromises() []storePromise {
 	return []storePromise{
 		{"Permissions/ReturnsWholeOnesByName", registry, permissionsWhole},
-		{"Tx.Permission/ReturnsACopy", txPermission, txPermissionIsACopy},
-		{"Tx.Permission/UnknownIsNotFound", notFound, txPermissionOfNothing},
 		{"Tx.SavePermission/InsertsAndReplaces", savesPermission, permissionReplaces},
 		{"Tx.DeletePermission/MakesItDisappear", deletesPermission, permissionDisappears},
 		{"Tx.DeletePermission/TakesItFromRoles", deletesPermission, permissionLeavesRoles},
@@ -57,30 +54,6 @@ func (t *trial) samePermissions(what string, want ...*latchward.Permission) {
 	got, err := t.store.Permissions(t.ctx)
 	t.must(err)
 	t.same(what, got, want)
-}
-
-func txPermissionIsACopy(t *trial) {
-	want := t.permission(wholePermission("b.b"))
-	for range 2 {
-		t.tx(func(tx latchward.Tx) error {
-			got, err := tx.Permission("b.b")
-			t.must(err)
-			t.same("Tx.Permission", got, want)
-			got.Title = "scribble"
-			return nil
-		})
-	}
-}
-
-func txPermissionOfNothing(t *trial) {
-	t.permission(wholePermission("b.b"))
-	t.tx(func(tx latchward.Tx) error {
-		for _, name := range []string{"b.c", "", "B.B", "%"} {
-			_, err := tx.Permission(name)
-			t.code("Tx.Permission("+name+")", err, latchward.CodeNotFound)
-		}
-		return nil
-	})
 }
 
 func permissionsWhole(t *trial) {
