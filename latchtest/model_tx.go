@@ -263,7 +263,7 @@ func (p *plan) someToken(rt *rapid.T) latchward.Token {
 		t.InactiveReason = latchward.InactiveManual
 	}
 	if rapid.IntRange(0, 5).Draw(rt, "revoked") == 5 {
-		t.RevokedAt, t.RevokeReason = epoch(), "gone"
+		t.RevokedAt, t.RevokeReason, t.Unbound = epoch(), "gone", true
 	}
 	return t
 }

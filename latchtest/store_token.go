@@ -62,7 +62,7 @@ func factsAreFresh(t *trial) {
 	token, _ := t.rotate(old, epoch())
 	t.same("the token by a secret that was rotated out", t.facts(old.Secret.KeyID).Token, token)
 	t.same("the token by its new secret", t.facts(token.Secret.KeyID).Token, token)
-	token.RevokedAt, token.RevokeReason = epoch(), "lost"
+	token.RevokedAt, token.RevokeReason, token.Unbound = epoch(), "lost", true
 	t.saveToken(*token)
 	t.same("the token by its current secret", t.facts(token.Secret.KeyID).Token, token)
 	t.same("the token by its rotated-out secret", t.facts(old.Secret.KeyID).Token, token)

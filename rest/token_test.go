@@ -250,8 +250,8 @@ func TestStates(t *testing.T) {
 func TestMembersCannotGrant(t *testing.T) {
 	w := newPopulated(t)
 	for body, field := range map[string]string{
-		`{"kind":"service"}`: "kind",
-		`{"kind":"service","permissions":["tokens.verify"]}`: "kind",
+		`{"kind":"service","permissions":["tokens.verify"]}`: "permissions[0]",
+		`{"kind":"service","permissions":["orders.read"]}`:   "permissions[0]",
 		`{"owner":{"id":1}}`: "owner",
 	} {
 		if p := problem(t, w.do(http.MethodPost, "/api/api-tokens", memberJWT, body)); p.Status != http.StatusForbidden ||
