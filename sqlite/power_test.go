@@ -27,7 +27,7 @@ type onDisk struct{ database, log []byte }
 // test cannot see without standing between SQLite and the disk is whether each commit is synced: that is what
 // TestSettings is for.
 func TestChangesSurvivePowerCut(t *testing.T) {
-	states := record(t, 40)
+	states := logChanges(t, 40)
 	random := rand.New(latchtest.Seeded(66))
 	for round := range latchtest.Scale(10_000, 200) {
 		acknowledged := random.IntN(len(states) - 1)
@@ -54,9 +54,9 @@ func TestChangesSurvivePowerCut(t *testing.T) {
 	}
 }
 
-// record makes changes, with a checkpoint in every few, and returns what was on the disk after each. The n-th change
+// logChanges makes changes, with a checkpoint in every few, and returns what was on the disk after each. The n-th change
 // creates token n+1 and revokes token n, with one audit entry.
-func record(t *testing.T, changes int) []onDisk {
+func logChanges(t *testing.T, changes int) []onDisk {
 	t.Helper()
 	path := newPath(t)
 	s := open(t, path, Options{})
@@ -142,7 +142,7 @@ func torn(random *rand.Rand, from, to []byte) []byte {
 	return content
 }
 
-// checkChain checks that what is there are the acknowledged changes of record, or one more.
+// checkChain checks that what is there are the acknowledged changes of logChanges, or one more.
 func checkChain(t *testing.T, s *Store, acknowledged int64) {
 	t.Helper()
 	entries, err := s.AuditEntries(t.Context(), latchward.AuditFilter{})
