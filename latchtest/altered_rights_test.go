@@ -64,6 +64,7 @@ type alteredRightsTx struct {
 	seats            func(latchward.LicenseID) (int64, error)
 	saveLicense      func(*latchward.License) error
 	deleteLicense    func(latchward.LicenseID) error
+	permission       func(string) (*latchward.Permission, error)
 	savePermission   func(*latchward.Permission) error
 	deletePermission func(string) error
 }
@@ -112,6 +113,10 @@ func (tx *alteredTx) SaveLicense(l *latchward.License) error {
 
 func (tx *alteredTx) DeleteLicense(id latchward.LicenseID) error {
 	return orTx(tx.deleteLicense, tx.Tx.DeleteLicense, id)
+}
+
+func (tx *alteredTx) Permission(name string) (*latchward.Permission, error) {
+	return or0(bind(tx.permission, name), bind(tx.Tx.Permission, name))
 }
 
 func (tx *alteredTx) SavePermission(p *latchward.Permission) error {

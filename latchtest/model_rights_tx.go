@@ -204,13 +204,14 @@ func (p *plan) readRights(rt *rapid.T) step {
 		groupNamed, err5 := tx.GroupByName(name)
 		licenseNamed, err6 := tx.LicenseByName(name)
 		seats, err7 := tx.Seats(numbered(s.licenses, l))
+		permission, err8 := tx.Permission("x.y")
 		var errors []string
-		for _, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
+		for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8} {
 			errors = append(errors, errorText(err))
 		}
 		return []any{
 			errors, s.plainRole(role), s.plainGroup(group), s.plainLicense(license),
-			s.plainRole(roleNamed), s.plainGroup(groupNamed), s.plainLicense(licenseNamed), seats,
+			s.plainRole(roleNamed), s.plainGroup(groupNamed), s.plainLicense(licenseNamed), seats, permission,
 		}, nil
 	}}
 }

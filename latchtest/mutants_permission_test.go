@@ -23,6 +23,12 @@ func permissionMutants() []mutant {
 				return list, err
 			}
 		}},
+		{"Tx.Permission/ReturnsACopy", "hands out what it keeps", func(a *altered) {
+			a.inTx = func(tx *alteredTx) { tx.permission = remember(asContext(tx.Tx.Permission)) }
+		}},
+		{"Tx.Permission/UnknownIsNotFound", "finds nothing and calls it success", func(a *altered) {
+			a.inTx = func(tx *alteredTx) { tx.permission = found(asContext(tx.Tx.Permission)) }
+		}},
 		{"Tx.SavePermission/InsertsAndReplaces", "only inserts", func(a *altered) {
 			known := map[string]bool{}
 			a.inTx = func(tx *alteredTx) {

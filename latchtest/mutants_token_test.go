@@ -193,7 +193,7 @@ func fieldMutants() []mutant {
 			appendsWrong(func(e *latchward.AuditEntry) { lose(e, field) }),
 		})
 	}
-	for _, field := range fieldsBut[latchward.Principal]("Administrator", "Rights", "Groups") {
+	for _, field := range fieldsBut[latchward.Principal]("Administrator", "Rights", "Groups", "Token") {
 		list = append(list, mutant{
 			"AuditEntries/KeepsEveryField", "loses an actor's " + field,
 			appendsWrong(func(e *latchward.AuditEntry) { lose(&e.Actor, field) }),

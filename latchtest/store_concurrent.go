@@ -254,7 +254,7 @@ func (t *trial) writesOf(owner *latchward.User) []use {
 			}
 			read.Description += "x"
 			_, err = tx.TokensOf(ownerOf(owner))
-			return errors.Join(err, tx.SaveToken(read), tx.SaveKeyFingerprint(1, "one"),
+			return errors.Join(err, saveRights(tx, owner), tx.SaveToken(read), tx.SaveKeyFingerprint(1, "one"),
 				tx.AppendAudit(&latchward.AuditEntry{At: epoch(), Action: latchward.ActionTokenUpdate}))
 		})
 	}
@@ -276,6 +276,29 @@ func (t *trial) writesOf(owner *latchward.User) []use {
 	}
 }
 
+// saveRights gives an owner a role, a group and a license that all writers share.
+func saveRights(tx latchward.Tx, owner *latchward.User) error {
+	r, err := tx.RoleByName("shared")
+	if err != nil {
+		r = &latchward.Role{Name: "shared"}
+	}
+	g, err := tx.GroupByName("shared")
+	if err != nil {
+		g = &latchward.Group{Name: "shared"}
+	}
+	l, err := tx.LicenseByName("shared")
+	if err != nil {
+		l = &latchward.License{Name: "shared"}
+	}
+	if err := errors.Join(tx.SaveRole(r), tx.SaveGroup(g), tx.SaveLicense(l)); err != nil {
+		return err
+	}
+	u := *owner
+	u.Roles, u.Groups, u.Licenses = []latchward.RoleID{r.ID}, []latchward.GroupID{g.ID}, []latchward.LicenseID{l.ID}
+	_, err = tx.Seats(l.ID)
+	return errors.Join(err, tx.SaveUser(&u))
+}
+
 func (t *trial) readsOf(owner *latchward.User) []use {
 	s, ctx := t.store, t.ctx
 	return []use{
@@ -292,6 +315,12 @@ func (t *trial) readsOf(owner *latchward.User) []use {
 		calls(func(*latchward.Token) (any, error) { return s.AuditEntries(ctx, latchward.AuditFilter{Limit: 10}) }),
 		calls(func(*latchward.Token) (any, error) { return s.KeyCounts(ctx) }),
 		calls(func(*latchward.Token) (any, error) { return s.KeyFingerprints(ctx) }),
+		calls(func(*latchward.Token) (any, error) { return s.Role(ctx, latchward.RoleAuditor) }),
+		calls(func(*latchward.Token) (any, error) { return s.Roles(ctx) }),
+		calls(func(*latchward.Token) (any, error) { return s.Groups(ctx, latchward.GroupFilter{Limit: 10}) }),
+		calls(func(*latchward.Token) (any, error) { return s.Licenses(ctx) }),
+		calls(func(*latchward.Token) (any, error) { return s.Seats(ctx) }),
+		calls(func(*latchward.Token) (any, error) { return s.Permissions(ctx) }),
 		func(*latchward.Token) error { return s.Ping(ctx) },
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 const (
 	registry          = "Permissions returns all entries of the registry that were saved, ordered by name."
+	txPermission      = "Permission returns a copy of the entry of the registry with that name."
 	savesPermission   = "SavePermission inserts or replaces the entry of the registry with that name."
 	deletesPermission = "DeletePermission makes the entry disappear, and the permission from every list that names it, " +
 		"of roles and of tokens; a list that becomes empty must stay an empty list (X-12)."
@@ -19,6 +20,8 @@ const (
 func permissionPromises() []storePromise {
 	return []storePromise{
 		{"Permissions/ReturnsWholeOnesByName", registry, permissionsWhole},
+		{"Tx.Permission/ReturnsACopy", txPermission, txPermissionIsACopy},
+		{"Tx.Permission/UnknownIsNotFound", notFound, txPermissionOfNothing},
 		{"Tx.SavePermission/InsertsAndReplaces", savesPermission, permissionReplaces},
 		{"Tx.DeletePermission/MakesItDisappear", deletesPermission, permissionDisappears},
 		{"Tx.DeletePermission/TakesItFromRoles", deletesPermission, permissionLeavesRoles},
@@ -44,8 +47,15 @@ func barePermission(name string) *latchward.Permission {
 
 func (t *trial) permission(p *latchward.Permission) *latchward.Permission {
 	t.Helper()
-	saved := *p
-	t.tx(func(tx latchward.Tx) error { return tx.SavePermission(&saved) })
+	ran := false
+	t.tx(func(tx latchward.Tx) error {
+		saved := *p
+		ran = true
+		return tx.SavePermission(&saved)
+	})
+	if !ran {
+		t.Fatalf("Tx did not run its function")
+	}
 	return p
 }
 
@@ -66,6 +76,35 @@ func permissionsWhole(t *trial) {
 		p.Title = "scribble"
 	}
 	t.samePermissions("the registry after an answer was scribbled on", a, b, c)
+}
+
+func txPermissionIsACopy(t *trial) {
+	t.permission(barePermission("x.yy"))
+	p := t.permission(wholePermission("x.y"))
+	t.tx(func(tx latchward.Tx) error {
+		for range 2 {
+			got, err := tx.Permission("x.y")
+			if err != nil {
+				return err
+			}
+			t.same("Tx.Permission", got, p)
+			if got != nil {
+				got.Title = "scribble"
+			}
+		}
+		return nil
+	})
+}
+
+func txPermissionOfNothing(t *trial) {
+	t.permission(wholePermission("x.y"))
+	t.tx(func(tx latchward.Tx) error {
+		for _, name := range []string{"", "x", "x.%", "X.Y"} {
+			_, err := tx.Permission(name)
+			t.code(fmt.Sprintf("Tx.Permission(%q)", name), err, latchward.CodeNotFound)
+		}
+		return nil
+	})
 }
 
 func permissionReplaces(t *trial) {

@@ -29,6 +29,10 @@ func TestPlans(t *testing.T) {
 	events := func(q latchward.UsageEventQuery) string { text, _ := eventsQuery(&q); return text }
 	cells := func(q latchward.UsageQuery) string { text, _ := cellsQuery(&q); return text }
 	audit := func(f latchward.AuditFilter) string { text, _ := auditQuery(&f); return text }
+	users := func(f latchward.UserFilter) string { text, _ := usersQuery(&f); return text }
+	groups := func(f latchward.GroupFilter) string { text, _ := groupsQuery(&f); return text }
+	tokens := func(f latchward.TokenFilter) string { text, _ := tokensQuery(&f); return text }
+	team := latchward.Owner{Type: latchward.OwnerGroup, ID: 1}
 	now, owners := time.Now(), []latchward.Owner{{Type: latchward.OwnerUser, ID: 1}}
 	for _, c := range []struct{ what, text, want, never string }{
 		{"token by key id", tokenByKeyID, "SEARCH t USING INDEX sqlite_autoindex_api_tokens_2 (key_id=?)\n" +
@@ -39,6 +43,28 @@ func TestPlans(t *testing.T) {
 		{"key ids of a token", keyIDsOfToken, "api_token_secrets_token (token_id=?)", "SCAN api_token"},
 		{"key id taken", keyIDTaken, "SEARCH s USING PRIMARY KEY (key_id=?)", "SCAN api_token"},
 		{"key id elsewhere", keyIDElsewhere, "api_token_secrets", "SCAN api_token"},
+		{"tokens of a group", tokensOfGroup, "SEARCH t USING INDEX api_tokens_group (group_id=?)", "SCAN"},
+		{"group of a token", tokenByKeyID, "SEARCH g USING INTEGER PRIMARY KEY", "SCAN"},
+		{"what a token has", tokenByKeyID, "SEARCH holdings USING PRIMARY KEY (holder_type=? AND holder_id=?)", "SCAN"},
+		{"what a user has", userByID, "SEARCH holdings USING PRIMARY KEY (holder_type=? AND holder_id=?)", "SCAN"},
+		{"what a group has", groupByID, "SEARCH holdings USING PRIMARY KEY (holder_type=? AND holder_id=?)", "SCAN"},
+		{"who has it", dropHolders, "SEARCH holdings USING COVERING INDEX holdings_held (kind=? AND held_id=?)", "SCAN"},
+		{"seats of a license", seatsOfLicense, "INDEX holdings_held (kind=? AND held_id=?)", "SCAN"},
+		{"seats", allSeats, "INDEX holdings_held (kind=?)", "SCAN"},
+		{"users with a role", users(latchward.UserFilter{Role: 1}),
+			"SEARCH users USING INTEGER PRIMARY KEY (rowid=?)", "TEMP"},
+		{"groups with a role", groups(latchward.GroupFilter{Role: 1}), "SEARCH groups USING INTEGER PRIMARY KEY", "TEMP"},
+		{"tokens with a role", tokens(latchward.TokenFilter{Role: 1}),
+			"SEARCH t USING INTEGER PRIMARY KEY (rowid=?)", "SCAN t"},
+		{"members of a group", tokens(latchward.TokenFilter{Group: 1}),
+			"SEARCH holdings USING COVERING INDEX holdings_held (kind=? AND held_id=? AND holder_type=?)", "SCAN t"},
+		{"tokens of owners", tokens(latchward.TokenFilter{Owners: []latchward.Owner{owners[0], team}}),
+			"SEARCH t USING INDEX api_tokens_group (group_id=?)", "SCAN t"},
+		{"a group's by token", cells(latchward.UsageQuery{From: now, Owners: []latchward.Owner{team}, By: latchward.ByToken}),
+			"USING COVERING INDEX usage_subject_group (group_id=?)", "SCAN c"},
+		{"role by name", roleByName, "USING INDEX", "SCAN"},
+		{"group by name", groupByName, "USING INDEX groups_name (name=?)", "SCAN"},
+		{"license by name", licenseByName, "USING INDEX", "SCAN"},
 		{"user by external id", userByExternalID, "USING INDEX", "SCAN"},
 		{"user by e-mail", userByEmail, "USING INDEX users_email", "SCAN"},
 		{"events of a token", events(latchward.UsageEventQuery{Token: 1, From: now}),
@@ -104,9 +130,13 @@ func TestPlansOfLists(t *testing.T) {
 			}
 		}
 	}
-	text, _ := tokensQuery(&latchward.TokenFilter{Owners: []latchward.Owner{{Type: latchward.OwnerUser, ID: 1}}})
-	if got := plan(t, s, text); !strings.Contains(got, "SEARCH t USING INDEX api_tokens_user (user_id=?)") ||
-		strings.Contains(got, "TEMP B-TREE") {
-		t.Errorf("tokens of an owner:\n%s", got)
+	for owner, index := range map[latchward.OwnerType]string{
+		latchward.OwnerUser: "api_tokens_user (user_id=?)", latchward.OwnerGroup: "api_tokens_group (group_id=?)",
+	} {
+		text, _ := tokensQuery(&latchward.TokenFilter{Owners: []latchward.Owner{{Type: owner, ID: 1}}})
+		if got := plan(t, s, text); !strings.Contains(got, "SEARCH t USING INDEX "+index) ||
+			strings.Contains(got, "TEMP B-TREE") {
+			t.Errorf("tokens of one %s:\n%s", owner, got)
+		}
 	}
 }
