@@ -68,7 +68,8 @@ func permissionMutants() []mutant {
 		}},
 	}
 	for _, kind := range []latchward.ChangeKind{latchward.ChangeRole, latchward.ChangeGroup, latchward.ChangeLicense} {
-		list = append(list, mutant{"Tx/NamesRightsWhenFFails", "names no " + string(kind) + " when f fails", namesOnFailure(kind)})
+		what := "names no " + string(kind) + " when f fails"
+		list = append(list, mutant{"Tx/NamesRightsWhenFFails", what, namesOnFailure(kind)})
 	}
 	for _, field := range fieldsBut[latchward.Permission]("Name") {
 		list = append(list, mutant{"Permissions/ReturnsWholeOnesByName Tx.SavePermission/InsertsAndReplaces",

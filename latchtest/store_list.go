@@ -242,7 +242,8 @@ func listByEverything(t *trial) {
 	t.token(owner, match, named("match unused", func(token *latchward.Token) { token.CreatedAt = epoch() }))
 	t.token(owner, match, named("match expires", func(token *latchward.Token) { token.ExpiresAt = time.Time{} }))
 	t.onlyNames("all filters together", latchward.TokenFilter{
-		Owners: []latchward.Owner{ownerOf(owner)}, Kind: latchward.KindService, Status: latchward.StatusActive, Query: "MATCH", Tag: "y",
+		Owners: []latchward.Owner{ownerOf(owner)}, Kind: latchward.KindService,
+		Status: latchward.StatusActive, Query: "MATCH", Tag: "y",
 		UnusedSince: epoch(), ExpiresBefore: epoch().Add(2 * time.Hour), Now: epoch(),
 	}, "match one")
 }

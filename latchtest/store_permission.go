@@ -68,7 +68,8 @@ func (t *trial) samePermissions(what string, want ...*latchward.Permission) {
 
 func permissionsWhole(t *trial) {
 	t.samePermissions("the registry of an empty store")
-	b, a, c := t.permission(wholePermission("b.b")), t.permission(barePermission("b.a")), t.permission(wholePermission("b.b_"))
+	b, a := t.permission(wholePermission("b.b")), t.permission(barePermission("b.a"))
+	c := t.permission(wholePermission("b.b_"))
 	t.samePermissions("the registry", a, b, c)
 	got, err := t.store.Permissions(t.ctx)
 	t.must(err)

@@ -13,9 +13,10 @@ const (
 		"of a current secret or of one that was rotated out and is still remembered."
 	factsOfOwner = "OwnerFacts returns what is known about an owner."
 	tokenCopy    = "Token returns a copy of the token."
-	nilRights    = "nil = all that its owner holds. A service token holds what they and its roles and groups grant. Empty = none (X-12)."
-	ownerName    = "for people to read; filled in by the store, ignored when saved"
-	tokenTimes   = "Times are UTC with millisecond precision; the zero time means none."
+	nilRights    = "nil = all that its owner holds. " +
+		"A service token holds what they and its roles and groups grant. Empty = none (X-12)."
+	ownerName  = "for people to read; filled in by the store, ignored when saved"
+	tokenTimes = "Times are UTC with millisecond precision; the zero time means none."
 )
 
 func factsPromises() []storePromise {
@@ -62,7 +63,7 @@ func factsAreFresh(t *trial) {
 	token, _ := t.rotate(old, epoch())
 	t.same("the token by a secret that was rotated out", t.facts(old.Secret.KeyID).Token, token)
 	t.same("the token by its new secret", t.facts(token.Secret.KeyID).Token, token)
-	token.RevokedAt, token.RevokeReason, token.Unbound = epoch(), "lost", true
+	token.RevokedAt, token.RevokeReason = epoch(), "lost"
 	t.saveToken(*token)
 	t.same("the token by its current secret", t.facts(token.Secret.KeyID).Token, token)
 	t.same("the token by its rotated-out secret", t.facts(old.Secret.KeyID).Token, token)
@@ -166,6 +167,7 @@ func full(token *latchward.Token) {
 	token.EnabledAt = epoch().Add(3 * time.Millisecond)
 	token.RevokedAt = epoch().Add(4 * time.Millisecond)
 	token.RevokeReason = "lost"
+	token.Unbound = true
 }
 
 // scribble changes whatever a caller can reach from a token.

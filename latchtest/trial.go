@@ -289,7 +289,8 @@ func covers(c latchward.Change, kind latchward.ChangeKind, key string) bool {
 	switch c.Kind {
 	case kind:
 		return len(c.Keys) == 0 || slices.Contains(c.Keys, key)
-	case latchward.ChangeToken, latchward.ChangeOwner, latchward.ChangeRole, latchward.ChangeGroup, latchward.ChangeLicense:
+	case latchward.ChangeToken, latchward.ChangeOwner,
+		latchward.ChangeRole, latchward.ChangeGroup, latchward.ChangeLicense:
 		return false
 	}
 	return true

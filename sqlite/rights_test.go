@@ -79,7 +79,8 @@ func makeSchema(t *testing.T, path string, version int64, statements string) {
 // What refers to nothing would count for nothing, and for something else if an id were ever used twice.
 func TestNoHoldingIsLeft(t *testing.T) {
 	s := open(t, newPath(t), Options{})
-	role, group, license := &latchward.Role{Name: "r"}, &latchward.Group{Name: "g", Active: true}, &latchward.License{Name: "l"}
+	role, group := &latchward.Role{Name: "r"}, &latchward.Group{Name: "g", Active: true}
+	license := &latchward.License{Name: "l"}
 	owner := addUser(t, s)
 	token := newToken(owner, 1)
 	_, err := s.Tx(t.Context(), func(tx latchward.Tx) error {

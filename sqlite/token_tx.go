@@ -7,14 +7,16 @@ import (
 )
 
 const (
-	insertToken = `INSERT INTO api_tokens (name, token, description, user_id, group_id, active, rate_limit, allowed_endpoints,
-			expires_at, created_at, updated_at, kind, key_id, token_prefix, inactive_reason, allowed_networks, permissions,
-			not_before, idle_timeout_days, tags, metadata, enabled_at, revoked_at, revoke_reason, unbound, last_used_at)
+	insertToken = `INSERT INTO api_tokens (name, token, description, user_id, group_id, active, rate_limit,
+			allowed_endpoints, expires_at, created_at, updated_at, kind, key_id, token_prefix,
+			inactive_reason, allowed_networks, permissions, not_before, idle_timeout_days, tags, metadata,
+			enabled_at, revoked_at, revoke_reason, unbound, last_used_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateToken = `UPDATE api_tokens SET name = ?, token = ?, description = ?, user_id = ?, group_id = ?, active = ?,
-			rate_limit = ?, allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?, key_id = ?, token_prefix = ?,
-			inactive_reason = ?, allowed_networks = ?, permissions = ?, not_before = ?, idle_timeout_days = ?, tags = ?,
-			metadata = ?, enabled_at = ?, revoked_at = ?, revoke_reason = ?, unbound = ?
+			rate_limit = ?, allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?,
+			key_id = ?, token_prefix = ?, inactive_reason = ?, allowed_networks = ?, permissions = ?,
+			not_before = ?, idle_timeout_days = ?, tags = ?, metadata = ?,
+			enabled_at = ?, revoked_at = ?, revoke_reason = ?, unbound = ?
 		WHERE id = ? AND deleted_at IS NULL`
 	keyIDsOfToken = `SELECT key_id FROM api_tokens WHERE id = ?1 AND deleted_at IS NULL
 		UNION SELECT key_id FROM api_token_secrets WHERE token_id = ?1`

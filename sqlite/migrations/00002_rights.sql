@@ -68,6 +68,7 @@ INSERT INTO holdings (holder_type, holder_id, kind, held_id)
   SELECT 'user', id, 'role', 1 FROM users WHERE administrator = 1;
 ALTER TABLE users DROP COLUMN administrator;
 
+-- 1 is a service token that holds what it was given even where its owner lacks it.
 ALTER TABLE api_tokens ADD COLUMN unbound INTEGER NOT NULL DEFAULT 0 CHECK (unbound IN (0, 1));
 
 -- A token is owned by a user or by a group.
