@@ -4,10 +4,20 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // May reports whether p holds a permission over Latchward itself or over what it protects.
 func (p Principal) May(permission string) bool { return p.Administrator || p.Rights.Has(permission) }
+
+// Permit says whether p, a signed-in person, may make a request that needs the given permissions, query and licenses:
+// allowed, license_missing or insufficient_permissions.
+func (p Principal) Permit(permissions []string, query PermissionQuery, licenses []string, now time.Time) Reason {
+	if p.Administrator && p.Rights == nil {
+		p.Rights = NewRights(RightsFacts{}.asAdministrator())
+	}
+	return permit(p.Rights, permissions, query, licenses, now)
+}
 
 // covers reports whether p holds everything that a grant gives (C-09).
 func (p Principal) covers(grant string) bool { return p.Administrator || p.Rights.Covers(grant) }

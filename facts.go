@@ -112,7 +112,7 @@ func (f *facts) allowsAddress(address netip.Addr) bool {
 	return false
 }
 
-// decide judges a secret against the facts about its token, and permit what its holder wants to do. Both are pure: the
+// decide judges a secret against the facts about its token, and permitRequest what its holder wants to do. Both are pure: the
 // same arguments give the same reason. The order is a promise (S2-11).
 func decide(f *facts, owner *ownerRecord, presented Digest, r *VerifyRequest, now int64) Reason {
 	switch {
@@ -136,13 +136,22 @@ func decide(f *facts, owner *ownerRecord, presented Digest, r *VerifyRequest, no
 	return ReasonAllowed
 }
 
-func permit(f *facts, rights *Rights, r *VerifyRequest, now time.Time) Reason {
+func permitRequest(f *facts, rights *Rights, r *VerifyRequest, now time.Time) Reason {
 	switch {
 	case !rights.hasLicenses(r.Licenses, now):
 		return ReasonLicenseMissing
 	case !f.terms.endpoints.Match(r.Method, r.Path):
 		return ReasonEndpointNotAllowed
-	case !rights.hasAll(r.Permissions) || !rights.Allows(r.Query):
+	}
+	return permit(rights, r.Permissions, r.Query, nil, now)
+}
+
+// permit judges what somebody with these rights wants to do.
+func permit(rights *Rights, permissions []string, query PermissionQuery, licenses []string, now time.Time) Reason {
+	switch {
+	case !rights.hasLicenses(licenses, now):
+		return ReasonLicenseMissing
+	case !rights.hasAll(permissions) || !rights.Allows(query):
 		return ReasonInsufficientPermissions
 	}
 	return ReasonAllowed

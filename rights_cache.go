@@ -94,6 +94,8 @@ type ownerRights struct {
 	generation uint64
 	person     *Rights // of the owner, signed in
 	token      *Rights // of the owner's personal tokens: no permissions over Latchward itself
+	// administrator is person with the role of administrators, for sign-ins whose provider vouches for that.
+	administrator *Rights
 }
 
 // ownerRecord is what is remembered about an owner.
@@ -117,9 +119,18 @@ func (d *directory) rightsOfOwner(ctx context.Context, o *ownerRecord) (*ownerRi
 	}
 	compiled := &ownerRights{generation: generation, token: NewRights(facts)}
 	facts.Reserved = true
-	compiled.person = NewRights(facts)
+	compiled.person, compiled.administrator = NewRights(facts), NewRights(facts.asAdministrator())
 	o.compiled.Store(compiled)
 	return compiled, nil
+}
+
+// asAdministrator returns f with the role of administrators.
+func (f RightsFacts) asAdministrator() RightsFacts {
+	role := builtInRole(RoleAdministrator)
+	f.Reserved = true
+	f.Roles = append(slices.Clone(f.Roles), role.Name)
+	f.Permissions = append(slices.Clone(f.Permissions), role.Permissions...)
+	return f
 }
 
 // tokenRights are what one token may do, by what its owner may.

@@ -280,10 +280,14 @@ func (s *Service) principalOf(ctx context.Context, known *ownerRecord, administr
 	if err != nil {
 		return Principal{}, err
 	}
-	return Principal{
+	p := Principal{
 		Type: PrincipalUser, ID: known.owner.ID, Name: known.Name, Groups: known.Groups, Rights: rights.person,
-		Administrator: administrator || rights.person.HasRole(administratorName),
-	}, nil
+		Administrator: rights.person.HasRole(administratorName),
+	}
+	if administrator && !p.Administrator {
+		p.Administrator, p.Rights = true, rights.administrator
+	}
+	return p, nil
 }
 
 func refuseSignIn(why string) error {

@@ -55,7 +55,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	if v.Rights, err = s.cache.directory.rightsOfToken(ctx, f, owner); err != nil {
 		return err
 	}
-	if v.Reason = permit(f, v.Rights, r, v.At); v.Reason == ReasonAllowed {
+	if v.Reason = permitRequest(f, v.Rights, r, v.At); v.Reason == ReasonAllowed {
 		return s.take(ctx, f, r, v)
 	}
 	return nil

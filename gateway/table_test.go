@@ -42,10 +42,10 @@ type surface struct {
 	upstream *upstream
 }
 
-// verify asks the gateway what it can be asked. It has no way to ask for a permission or a cost, and a request always
+// verify asks the gateway what it can be asked. It has no way to ask for rights or a cost, and a request always
 // has a method, path and address: those steps go to the service, so that what they change is changed.
 func (s *surface) verify(ctx context.Context, r latchward.VerifyRequest) (latchward.Reason, int64, error) {
-	if len(r.Permissions) > 0 || r.Cost > 0 || r.Method == "" || r.Path == "" {
+	if len(r.Permissions)+len(r.Licenses) > 0 || !r.Query.IsZero() || r.Cost > 0 || r.Method == "" || r.Path == "" {
 		v, err := s.service.Verify(ctx, r)
 		return v.Reason, v.Limit.Remaining, err
 	}

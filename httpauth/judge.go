@@ -21,6 +21,9 @@ type Judge struct {
 	Prefix   string              // of our secrets, to find them in queries; "" = latchward.DefaultPrefix
 
 	Permissions []string                  // what a request needs, all of them
+	Query       latchward.PermissionQuery // what else it needs; the zero query asks nothing
+	Licenses    []string                  // names; a request needs a seat of each
+	Rights      bool                      // verdicts are to tell Verdict.Rights, also those of a remote Verifier
 	Cost        func(*http.Request) int64 // units of the limits, at least 1; nil = 1
 	Now         func() time.Time          // for verdicts that need no Verifier; nil = time.Now
 
@@ -94,8 +97,9 @@ func (j *Judge) judgeAt(r *http.Request, path string, address netip.Addr) (latch
 		return j.person(r.Context(), secret)
 	}
 	return j.Verifier.Verify(r.Context(), latchward.VerifyRequest{
-		Secret: secret, Method: method, Path: path, Address: address, Permissions: j.Permissions, Cost: j.cost(r),
-		DryRun: j.dryRun,
+		Secret: secret, Method: method, Path: path, Address: address,
+		Permissions: j.Permissions, Query: j.Query, Licenses: j.Licenses, Rights: j.Rights,
+		Cost: j.cost(r), DryRun: j.dryRun,
 	})
 }
 
@@ -103,7 +107,7 @@ func (j *Judge) refuse(reason latchward.Reason) latchward.Verdict {
 	return latchward.Verdict{Reason: reason, At: j.now()}
 }
 
-// person judges a JWT. A person has no endpoint list and no limit of their own; administrators may everything.
+// person judges a JWT. A person has no endpoint list and no limit of their own.
 func (j *Judge) person(ctx context.Context, jwt latchward.Secret) (latchward.Verdict, error) {
 	if j.Persons == nil {
 		return j.refuse(latchward.ReasonMalformed), nil
@@ -117,9 +121,8 @@ func (j *Judge) person(ctx context.Context, jwt latchward.Secret) (latchward.Ver
 	}
 	v := j.refuse(latchward.ReasonAllowed)
 	v.Subject = latchward.Subject{Type: latchward.SubjectUser, ID: p.ID, Name: p.Name}
-	if len(j.Permissions) > 0 && !p.Administrator {
-		v.Reason = latchward.ReasonInsufficientPermissions
-	}
+	v.Rights = p.Rights
+	v.Reason = p.Permit(j.Permissions, j.Query, j.Licenses, v.At)
 	return v, nil
 }
 

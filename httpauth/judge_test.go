@@ -358,7 +358,8 @@ func ask(ctx context.Context, t *testing.T, s *latchward.Service, r latchward.Ve
 		request.Header.Set("Authorization", "Bearer "+r.Secret.Expose())
 	}
 	protect := httpauth.Require(s, httpauth.Options{
-		Permissions: r.Permissions, Cost: func(*http.Request) int64 { return max(1, r.Cost) }, Now: now,
+		Permissions: r.Permissions, Query: r.Query, Licenses: r.Licenses,
+		Cost: func(*http.Request) int64 { return max(1, r.Cost) }, Now: now,
 	})
 	served := false
 	w := httptest.NewRecorder()

@@ -26,6 +26,9 @@ type Options struct {
 	OnError     OnError                   // for requests that cannot be judged
 	Recorder    latchward.Recorder        // takes usage; nil = none is recorded
 	Permissions []string                  // what every request needs, all of them
+	Query       latchward.PermissionQuery // what else every request needs; the zero query asks nothing
+	Licenses    []string                  // names; every request needs a seat of each
+	Rights      bool                      // Verdict.Rights are to be told, also by a remote Verifier
 	Cost        func(*http.Request) int64 // units of the limits, at least 1; nil = 1
 	Guard       *Guard                    // bounds attempts with invalid credentials; nil = does not
 	Now         func() time.Time          // nil = time.Now
@@ -54,7 +57,7 @@ func Require(v latchward.Verifier, o Options) func(http.Handler) http.Handler {
 	}
 	judge := Judge{
 		Verifier: v, Persons: o.Persons, Proxies: o.Proxies, Base: base, Prefix: o.Prefix,
-		Permissions: o.Permissions, Cost: o.Cost, Now: o.Now,
+		Permissions: o.Permissions, Query: o.Query, Licenses: o.Licenses, Rights: o.Rights, Cost: o.Cost, Now: o.Now,
 	}
 	return func(next http.Handler) http.Handler { return &required{judge: judge, options: o, next: next} }
 }

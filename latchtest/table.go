@@ -27,22 +27,31 @@ type Surface struct {
 
 // World is what a table of verdicts starts with; the file's world.json.
 type World struct {
-	Now    time.Time
-	Users  map[string]WorldUser
-	Tokens map[string]WorldToken
+	Now      time.Time
+	Roles    map[string][]string // their permissions
+	Groups   map[string]WorldGroup
+	Licenses map[string]WorldLicense
+	Users    map[string]WorldUser
+	Tokens   map[string]WorldToken
 }
 
 // WorldUser is a user of a [World].
-type WorldUser struct{ Administrator bool }
+type WorldUser struct {
+	Administrator           bool
+	Roles, Groups, Licenses []string
+}
 
 // WorldToken is a token of a [World]; members mean what they mean in latchward.NewToken.
 type WorldToken struct {
-	Owner            string
+	Owner            string // a user, or "group:NAME"
 	Kind             latchward.Kind
 	RateLimit        int64
 	AllowedEndpoints []string
 	AllowedNetworks  []string
 	Permissions      []string
+	Roles            []string
+	Groups           []string
+	Licenses         []string
 	ExpiresAt        time.Time
 	NotBefore        time.Time
 	IdleTimeoutDays  int
@@ -53,11 +62,18 @@ type WorldToken struct {
 //
 // A step is one line:
 //
-//	TOKEN METHOD PATH ADDRESS [permission=P] [cost=N] -> REASON [remaining=N]    "-" for what is not told
+//	TOKEN METHOD PATH ADDRESS [MORE…] -> REASON [remaining=N]    "-" for what is not told
 //	advance 60s                                                              moves the clock
 //	disable|enable|revoke|rotate|delete|sweep TOKEN                          changes a token
 //	disable-user|enable-user|remove-user USER
 //	endpoints|limit TOKEN VALUE                                              changes what it may
+//	user-roles|user-groups|user-licenses USER LIST                           changes what a user has
+//	token-permissions|token-roles|token-groups|token-licenses TOKEN LIST     changes what a token has
+//	role-permissions ROLE LIST, delete-role ROLE
+//	group-roles GROUP LIST, disable-group|enable-group|remove-group GROUP
+//	license-until LICENSE TIME, delete-license LICENSE
+//
+// MORE is permission=P, query=Q with "+" for spaces, license=L or cost=N. A LIST is parted by commas, and - is none.
 //
 // TOKEN is a name of the world; NAME.old is its secret before the last rotation, NAME~N the secret with character N
 // replaced by another of the alphabet, and - no credential at all.
@@ -90,6 +106,7 @@ type table struct {
 	users   map[string]latchward.UserID
 	tokens  map[string]latchward.TokenID
 	secrets map[string]latchward.Secret
+	rights  rights
 	steps   string
 }
 
@@ -143,8 +160,11 @@ func (w *table) create(t *testing.T, world World, store latchward.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.createRights(ctx, t, world)
 	for name, u := range world.Users {
-		user, err := w.service.CreateUser(ctx, latchward.NewUser{Name: name, Administrator: u.Administrator})
+		user, err := w.service.CreateUser(ctx, latchward.NewUser{
+			Name: name, Administrator: u.Administrator, Roles: u.Roles, Groups: u.Groups, Licenses: u.Licenses,
+		})
 		if err != nil {
 			t.Fatalf("user %s: %v", name, err)
 		}
@@ -161,13 +181,14 @@ func (w *table) create(t *testing.T, world World, store latchward.Store) {
 
 func (w *table) newToken(t *testing.T, name string, wt WorldToken) latchward.NewToken {
 	t.Helper()
-	owner, ok := w.users[wt.Owner]
+	owner, ok := w.owner(wt.Owner)
 	if !ok {
-		t.Fatalf("token %s: no user %q", name, wt.Owner)
+		t.Fatalf("token %s: no owner %q", name, wt.Owner)
 	}
 	n := latchward.NewToken{
-		Name: name, Kind: wt.Kind, Owner: &latchward.Owner{Type: latchward.OwnerUser, ID: int64(owner)},
+		Name: name, Kind: wt.Kind, Owner: &owner,
 		RateLimit: wt.RateLimit, AllowedEndpoints: wt.AllowedEndpoints, Permissions: wt.Permissions,
+		Roles: wt.Roles, Groups: wt.Groups, Licenses: wt.Licenses,
 		ExpiresAt: wt.ExpiresAt, NotBefore: wt.NotBefore, IdleTimeoutDays: &wt.IdleTimeoutDays,
 	}
 	for _, text := range wt.AllowedNetworks {
@@ -247,6 +268,12 @@ func (w *table) request(words []string) (latchward.VerifyRequest, error) {
 		switch name {
 		case "permission":
 			r.Permissions = append(r.Permissions, value)
+		case "license":
+			r.Licenses = append(r.Licenses, value)
+		case "query":
+			if r.Query, err = latchward.ParsePermissionQuery("query", strings.ReplaceAll(value, "+", " ")); err != nil {
+				return r, err
+			}
 		case "cost":
 			if r.Cost, err = strconv.ParseInt(value, 10, 64); err != nil {
 				return r, err
@@ -287,6 +314,9 @@ func (w *table) do(ctx context.Context, words []string) error {
 	}
 	id, s := w.tokens[words[1]], w.service
 	var err error
+	if known, err := w.doRights(ctx, words); known {
+		return err
+	}
 	switch words[0] {
 	case "advance":
 		var d time.Duration
