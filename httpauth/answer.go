@@ -83,9 +83,13 @@ func (a *answer) prepare(code string) {
 	if a.status == http.StatusTooManyRequests {
 		return
 	}
+	a.body = a.problem(a.detail)
+}
+
+func (a *answer) problem(detail string) []byte {
 	p := problemOf(a.status, a.code, a.text)
-	p.Detail = a.detail
-	a.body = encodeProblem(&p)
+	p.Detail = detail
+	return encodeProblem(&p)
 }
 
 // StatusOf returns the HTTP status for a reason: 200 for allowed, 500 for one that is not in the table.
@@ -102,7 +106,10 @@ func StatusOf(reason latchward.Reason) int {
 // WriteVerdict answers a refused request: status, WWW-Authenticate, Retry-After, limit headers, Cache-Control, Vary and
 // a [Problem] as the body. Verdicts that tell of an unproven secret give the same answer byte for byte (bar 14). A
 // verdict that is no refusal is answered with 500: it must never be taken for consent.
-func WriteVerdict(w http.ResponseWriter, v *latchward.Verdict) {
+func WriteVerdict(w http.ResponseWriter, v *latchward.Verdict) { writeVerdict(w, v, "") }
+
+// writeVerdict is WriteVerdict with what the caller lacks, at the head of the detail.
+func writeVerdict(w http.ResponseWriter, v *latchward.Verdict, missing string) {
 	a, ok := answers[v.Reason]
 	if !ok {
 		WriteError(w, latchward.Errorf(latchward.CodeInternal, "answering verdict %q as a refusal", v.Reason))
@@ -113,9 +120,12 @@ func WriteVerdict(w http.ResponseWriter, v *latchward.Verdict) {
 	}
 	SetLimitHeaders(w.Header(), v)
 	body := a.body
-	if body == nil {
+	switch {
+	case body == nil:
 		w.Header().Set("Retry-After", strconv.FormatInt(resetSeconds(v), 10))
 		body = a.appendLimitProblem(make([]byte, 0, 512), v)
+	case missing != "":
+		body = a.problem(missing + ". " + a.detail)
 	}
 	writeProblem(w, a.status, body)
 }

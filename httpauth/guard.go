@@ -60,6 +60,11 @@ func (g *Guard) Exhausted(address netip.Addr) bool {
 // Refuse answers a refused request: by [WriteVerdict], but once address has used up its attempts with credentials that
 // are no good, by WriteExhausted. It counts the attempt.
 func (g *Guard) Refuse(w http.ResponseWriter, v *latchward.Verdict, address netip.Addr) {
+	g.refuse(w, v, address, "")
+}
+
+// refuse is Refuse with what the caller lacks, for people; "" when that cannot be told.
+func (g *Guard) refuse(w http.ResponseWriter, v *latchward.Verdict, address netip.Addr, missing string) {
 	switch v.Reason {
 	case latchward.ReasonMalformed, latchward.ReasonNotFound, latchward.ReasonRevoked:
 		if !g.attempt(address) {
@@ -67,7 +72,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, v *latchward.Verdict, address neti
 			return
 		}
 	}
-	WriteVerdict(w, v)
+	writeVerdict(w, v, missing)
 }
 
 // Failed counts one unproven attempt from address.

@@ -126,6 +126,52 @@ func (j *Judge) person(ctx context.Context, jwt latchward.Secret) (latchward.Ver
 	return v, nil
 }
 
+// missing returns what the holder of a refused verdict lacks, in words; "" when the verdict does not tell.
+func (j *Judge) missing(v *latchward.Verdict) string {
+	if v.Rights == nil {
+		return ""
+	}
+	switch license, permission := j.missingLicense(v), j.missingPermission(v); {
+	case v.Reason == latchward.ReasonLicenseMissing && license != "":
+		return "Needs the license " + license
+	case v.Reason != latchward.ReasonInsufficientPermissions:
+		return ""
+	case permission != "":
+		return "Needs the permission " + permission
+	default:
+		return needs(v.Rights.Missing(j.Query))
+	}
+}
+
+func needs(s latchward.Shortfall) string {
+	switch {
+	case s.Needed == "":
+		return ""
+	case len(s.Lacking) == 1 && len(s.Unwanted) == 0:
+		return "Needs the permission " + s.Needed
+	default:
+		return "Needs these permissions: " + s.Needed
+	}
+}
+
+func (j *Judge) missingLicense(v *latchward.Verdict) string {
+	for _, name := range j.Licenses {
+		if !v.Rights.HasLicense(name, v.At) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (j *Judge) missingPermission(v *latchward.Verdict) string {
+	for _, name := range j.Permissions {
+		if !v.Rights.Has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // undecided returns err as the client may be told. What a remote Verifier has against its caller is not about the
 // client of that caller.
 func undecided(err error) error {

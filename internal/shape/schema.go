@@ -97,14 +97,13 @@ func (sh *Shape) identity() any {
 	return sh.kept
 }
 
-// plainName returns the name of a Go type as a component may have it: type parameters stay as words.
+// plainName returns the name of a Go type as a component may have it: Page[example.com/store.Item] is Page_Item.
 func plainName(name string) string {
-	return strings.Trim(strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
-			return r
-		}
-		return '.'
-	}, name), ".")
+	var words []string
+	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return strings.ContainsRune("[],*", r) }) {
+		words = append(words, word[strings.LastIndexAny(word, "./")+1:])
+	}
+	return strings.Join(words, "_")
 }
 
 func (d *Schemas) object(sh *Shape) Object {

@@ -34,7 +34,7 @@ const (
 //	doc:"..."      what it means
 //	null:"true"    null is a value; so it is for pointers, maps and interfaces, unless "false"
 //	range:"1,10"   least and most of a number, of the characters of a text or of the items of a list; either may be left out
-//	enum:"a,b"     the only values of a text
+//	enum:"a,b"     the only values of a text, or of the texts of a list
 //
 // and a member is required unless its json tag says omitempty or omitzero. A Shape is not changed once it was made.
 type Shape struct {
@@ -253,7 +253,7 @@ func (sh *Shape) tag(tag reflect.StructTag) {
 		sh.Null = null == "true"
 	}
 	if values := tag.Get("enum"); values != "" {
-		sh.Enum = strings.Split(values, ",")
+		sh.allow(strings.Split(values, ","))
 	}
 	least, most, _ := strings.Cut(tag.Get("range"), ",")
 	if least != "" {
@@ -262,6 +262,17 @@ func (sh *Shape) tag(tag reflect.StructTag) {
 	if most != "" {
 		sh.Most = bound(most)
 	}
+}
+
+// allow makes values the only ones of a text, or of each item of a list.
+func (sh *Shape) allow(values []string) {
+	if sh.Kind == KindList {
+		item := *sh.Item
+		item.allow(values)
+		sh.Item = &item
+		return
+	}
+	sh.Enum = values
 }
 
 func bound(text string) *int64 {
