@@ -103,12 +103,28 @@ func StatusOf(reason latchward.Reason) int {
 	return http.StatusInternalServerError
 }
 
+// ProblemOf returns what the holder of a refused verdict is told, for ways in that are not HTTP. A verdict that is no
+// refusal is an internal problem: it must never be taken for consent.
+func ProblemOf(v *latchward.Verdict) Problem {
+	a, ok := answers[v.Reason]
+	if !ok {
+		return problemOf(http.StatusInternalServerError, string(latchward.CodeInternal), "Internal error.")
+	}
+	p := problemOf(a.status, a.code, a.text)
+	p.Detail = a.detail
+	if v.RetryAfter() > 0 {
+		p.RetryAfter = resetSeconds(v)
+		p.Detail = "Wait " + strconv.FormatInt(p.RetryAfter, 10) + " s, then send the request again."
+	}
+	return p
+}
+
 // WriteVerdict answers a refused request: status, WWW-Authenticate, Retry-After, limit headers, Cache-Control, Vary and
 // a [Problem] as the body. Verdicts that tell of an unproven secret give the same answer byte for byte (bar 14). A
 // verdict that is no refusal is answered with 500: it must never be taken for consent.
 func WriteVerdict(w http.ResponseWriter, v *latchward.Verdict) { writeVerdict(w, v, "") }
 
-// writeVerdict is WriteVerdict with what the caller lacks, at the head of the detail.
+// writeVerdict is WriteVerdict with what the caller lacks, at the head of the detail; "" when that cannot be told.
 func writeVerdict(w http.ResponseWriter, v *latchward.Verdict, missing string) {
 	a, ok := answers[v.Reason]
 	if !ok {

@@ -40,13 +40,18 @@ func (e *exchange) requestWith(ctx context.Context) *http.Request {
 
 // describe notes what is known of the usage event before the request is served.
 func (e *exchange) describe(r *http.Request, v *latchward.Verdict, path string, address netip.Addr) {
-	e.event = latchward.UsageEvent{
-		Reason: v.Reason, Endpoint: path, Method: r.Method, Address: address, UserAgent: r.UserAgent(),
-	}
+	e.event = EventOf(v)
+	e.event.Endpoint, e.event.Method, e.event.Address, e.event.UserAgent = path, r.Method, address, r.UserAgent()
+}
+
+// EventOf returns the usage event of a tracked verdict, as far as the verdict tells: its reason, and whose credential it
+// was.
+func EventOf(v *latchward.Verdict) latchward.UsageEvent {
 	if v.Token != nil {
-		e.event.Credential, e.event.TokenID = latchward.CredentialToken, v.Token.ID
-	} else {
-		e.event.Credential, e.event.UserID = latchward.CredentialJWT, latchward.UserID(v.Subject.ID)
+		return latchward.UsageEvent{Reason: v.Reason, Credential: latchward.CredentialToken, TokenID: v.Token.ID}
+	}
+	return latchward.UsageEvent{
+		Reason: v.Reason, Credential: latchward.CredentialJWT, UserID: latchward.UserID(v.Subject.ID),
 	}
 }
 

@@ -126,8 +126,9 @@ func (j *Judge) person(ctx context.Context, jwt latchward.Secret) (latchward.Ver
 	return v, nil
 }
 
-// missing returns what the holder of a refused verdict lacks, in words; "" when the verdict does not tell.
-func (j *Judge) missing(v *latchward.Verdict) string {
+// Missing returns what the holder of a refused verdict of j lacks, such as "Needs the permission orders.read"; "" when
+// the verdict does not tell.
+func (j *Judge) Missing(v *latchward.Verdict) string {
 	if v.Rights == nil {
 		return ""
 	}

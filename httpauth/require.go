@@ -85,7 +85,7 @@ func (h *required) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		SetLimitHeaders(w.Header(), &v)
 		h.next.ServeHTTP(e, e.requestWith(latchward.WithVerdict(r.Context(), v)))
 	case err == nil:
-		h.options.Guard.refuse(e, &v, address, h.judge.missing(&v))
+		h.options.Guard.refuse(e, &v, address, h.judge.Missing(&v))
 	case h.options.OnError == OnErrorAllow && latchward.ErrorCode(err) == latchward.CodeUnavailable:
 		h.next.ServeHTTP(e, e.requestWith(r.Context()))
 	default:
