@@ -23,6 +23,8 @@ var mayImport = map[string][]string{
 	"signin":        {".", "httpauth"},
 	"rest":          {".", "httpauth", "internal/*"},
 	"gateway":       {".", "httpauth", "internal/*"},
+	"operation":     {".", "httpauth", "internal/*"},
+	"extauthz":      {".", "httpauth", "internal/*"},
 	"demo":          {".", "httpauth", "operation"},
 	"server":        {"*"},
 	"cmd/latchward": {".", "server", "rest", "demo"},

@@ -3,11 +3,13 @@ package httpauth
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/shape"
 )
 
 const (
@@ -60,6 +62,11 @@ func StatusOfCode(code latchward.Code) int {
 // WriteError answers with what an outsider may know of err: code, message and field of the first
 // [latchward.Error] in its chain, and a generic 500 for any other error. It logs nothing.
 func WriteError(w http.ResponseWriter, err error) {
+	var fault *shape.Fault
+	if errors.As(err, &fault) {
+		writeFault(w, fault)
+		return
+	}
 	code := latchward.ErrorCode(err)
 	if code == "" {
 		code = latchward.CodeInternal
@@ -79,6 +86,15 @@ func WriteError(w http.ResponseWriter, err error) {
 	if code == latchward.CodeInternal {
 		p.Field = ""
 	}
+	WriteProblem(w, &p)
+}
+
+// writeFault answers with what is wrong with a request as HTTP.
+func writeFault(w http.ResponseWriter, f *shape.Fault) {
+	if f.Allow != "" {
+		w.Header().Set("Allow", f.Allow)
+	}
+	p := problemOf(f.Status, string(latchward.CodeInvalid), f.Message)
 	WriteProblem(w, &p)
 }
 

@@ -3,13 +3,11 @@ package operation
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
-	"github.com/latchward/latchward/internal/shape"
 )
 
 // protected returns the handler that asks for the verdict before it answers. It panics for rights that can never be
@@ -113,23 +111,8 @@ func writeJSON(w http.ResponseWriter, status int, text []byte) {
 
 // refuse answers with what the caller may know of err and logs the rest.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	var fault *shape.Fault
-	if errors.As(err, &fault) {
-		writeFault(w, fault)
-		return
-	}
 	if code := latchward.ErrorCode(err); code == latchward.CodeInternal || code == latchward.CodeUnavailable {
 		a.options.Logger.ErrorContext(r.Context(), "Operation failed.", "method", r.Method, "error", err)
 	}
 	httpauth.WriteError(w, err)
-}
-
-func writeFault(w http.ResponseWriter, f *shape.Fault) {
-	if f.Allow != "" {
-		w.Header().Set("Allow", f.Allow)
-	}
-	httpauth.WriteProblem(w, &httpauth.Problem{
-		Type: "about:blank", Title: http.StatusText(f.Status), Status: f.Status,
-		Detail: f.Message, Error: f.Message, Code: string(latchward.CodeInvalid),
-	})
 }

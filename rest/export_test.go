@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/shape"
 )
 
 // RouteInfo is what tests need to know about a route.
@@ -26,16 +27,16 @@ func Routes(h http.Handler) []RouteInfo {
 
 // Question reads a VerifyRequest by hand, as the handler does.
 func Question(text []byte) (r latchward.VerifyRequest, record bool, err error) {
-	s := &scanner{text: text}
+	s := shape.NewScanner(text)
 	var q question
-	if err := readQuestion(s, &q); err != nil {
+	if err := readQuestion(&s, &q); err != nil {
 		return r, false, err
 	}
-	return q.VerifyRequest, q.record, s.end()
+	return q.VerifyRequest, q.record, s.End()
 }
 
 // Decode reads text into value, a pointer to a wire struct, as the handlers do.
-func Decode[T any](text []byte, value *T) error { return shapeFor[T]().decode(text, value) }
+func Decode[T any](text []byte, value *T) error { return shapeFor[T]().Decode(text, value) }
 
 // AppendVerdict encodes a verdict by hand, as the handler does.
 func AppendVerdict(v *latchward.Verdict) ([]byte, error) { return appendVerdict(nil, v) }

@@ -124,7 +124,7 @@ func statusOf(err error) int {
 	case err == nil:
 		return http.StatusOK
 	case errors.As(err, &fault):
-		return fault.status
+		return fault.Status
 	default:
 		return httpauth.StatusOfCode(latchward.ErrorCode(err))
 	}
@@ -200,19 +200,14 @@ func notAllowed(candidates []*route) error {
 		}
 	}
 	allow := strings.Join(methods, ", ")
-	return &fault{status: http.StatusMethodNotAllowed, message: "Use one of these methods here: " + allow, allow: allow}
+	return &fault{Status: http.StatusMethodNotAllowed, Message: "Use one of these methods here: " + allow, Allow: allow}
 }
 
 // refuse answers with what the caller may know of err and logs the rest.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var refusal *refusal
-	var fault *fault
-	switch {
-	case errors.As(err, &refusal):
+	if errors.As(err, &refusal) {
 		h.Guard.Refuse(w, &refusal.verdict, h.Proxies.ClientAddress(r))
-		return
-	case errors.As(err, &fault):
-		fault.write(w)
 		return
 	}
 	if code := latchward.ErrorCode(err); code == latchward.CodeInternal || code == latchward.CodeUnavailable {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/shape"
 )
 
 // access says who may call a route.
@@ -31,11 +32,11 @@ type route struct {
 
 // operation is what a route does, and the shapes of what goes in and comes out.
 type operation struct {
-	status             int    // when it succeeds
-	secret             bool   // the reply holds one: nothing on the way may keep it (C-03)
-	bodyMayMiss        bool   // no body is as good as {}
-	query, body, reply *shape // nil = none
-	media              string // of a reply that is not JSON
+	status             int          // when it succeeds
+	secret             bool         // the reply holds one: nothing on the way may keep it (C-03)
+	bodyMayMiss        bool         // no body is as good as {}
+	query, body, reply *shape.Shape // nil = none
+	media              string       // of a reply that is not JSON
 	do                 func(o *operation, w http.ResponseWriter, r *http.Request, id int64) (reply any, err error)
 	write              func(w http.ResponseWriter, r *http.Request) error // instead of do: answers by itself
 }
@@ -66,7 +67,7 @@ func operate[Q, B, R any](answer func(context.Context, request[Q, B]) (R, error)
 	return o
 }
 
-func shapeFor[T any]() *shape {
+func shapeFor[T any]() *shape.Shape {
 	if t := reflect.TypeFor[T](); t != reflect.TypeFor[none]() {
 		return shapeOf(t)
 	}
@@ -94,20 +95,20 @@ func withoutBody(o operation) operation {
 func (o *operation) decodeQuery(r *http.Request, into any) error {
 	sh := o.query
 	if sh == nil {
-		sh = &shape{kind: shapeObject}
+		sh = shape.ObjectOf("", nil)
 	}
-	text, err := sh.queryText(r.URL.RawQuery)
+	text, err := sh.QueryText(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	return sh.decode(text, into)
+	return sh.Decode(text, into)
 }
 
 func (o *operation) decodeBody(w http.ResponseWriter, r *http.Request, into any) error {
 	if o.body == nil {
 		return nil
 	}
-	text, err := readBody(w, r, nil)
+	text, err := shape.ReadBody(w, r, nil, MaxBody)
 	switch {
 	case err != nil:
 		return err
@@ -116,7 +117,7 @@ func (o *operation) decodeBody(w http.ResponseWriter, r *http.Request, into any)
 	case len(text) == 0:
 		return latchward.Errorf(latchward.CodeInvalid, "The body is missing; send JSON")
 	}
-	return o.body.decode(text, into)
+	return o.body.Decode(text, into)
 }
 
 // answer does what the route does.

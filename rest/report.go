@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/shape"
 )
 
 // UsageReport tells of requests that were served elsewhere. Either all events are well-formed or none is taken.
@@ -48,7 +49,7 @@ func (h *handler) reportUsage(_ context.Context, in request[none, UsageReport]) 
 	events := make([]latchward.UsageEvent, len(in.Body.Events))
 	for i := range in.Body.Events {
 		if err := in.Body.Events[i].event(&events[i], now); err != nil {
-			return UsageReceipt{}, within("events", within("["+strconv.Itoa(i)+"]", err))
+			return UsageReceipt{}, shape.Within("events", shape.Within("["+strconv.Itoa(i)+"]", err))
 		}
 	}
 	for i := range events {
@@ -94,7 +95,7 @@ func (u *UsageReportEvent) event(e *latchward.UsageEvent, now time.Time) (err er
 		return err
 	}
 	if e.Address, err = parseAddress(u.Address); err != nil {
-		return within("address", err)
+		return shape.Within("address", err)
 	}
 	e.At = plausible(e.At, now)
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
+	"github.com/latchward/latchward/internal/shape"
 )
 
 // scratch is what one verification needs for a moment. Nothing of it is kept when it goes back to its pool.
@@ -42,7 +43,7 @@ func (h *handler) verify(w http.ResponseWriter, r *http.Request) error {
 		err = readQuestion(&reading, &s.question)
 	}
 	if err == nil {
-		err = reading.end()
+		err = reading.End()
 	}
 	if err != nil {
 		return err
@@ -82,56 +83,56 @@ func (h *handler) verifyBatch(w http.ResponseWriter, r *http.Request) error {
 	return h.writeVerdicts(w, s)
 }
 
-func (h *handler) readVerification(w http.ResponseWriter, r *http.Request, s *scratch) (scanner, error) {
+func (h *handler) readVerification(w http.ResponseWriter, r *http.Request, s *scratch) (shape.Scanner, error) {
 	if r.URL.RawQuery != "" {
-		return scanner{}, latchward.Errorf(latchward.CodeInvalid, "There are no parameters here; use the body")
+		return shape.Scanner{}, latchward.Errorf(latchward.CodeInvalid, "There are no parameters here; use the body")
 	}
 	var err error
-	if s.body, err = readBody(w, r, s.body); err != nil {
-		return scanner{}, err
+	if s.body, err = shape.ReadBody(w, r, s.body, MaxBody); err != nil {
+		return shape.Scanner{}, err
 	}
 	if !utf8.Valid(s.body) {
-		return scanner{}, errNotUTF8
+		return shape.Scanner{}, shape.ErrNotUTF8
 	}
-	return scanner{text: s.body}, nil
+	return shape.NewScanner(s.body), nil
 }
 
 // readBatch reads a whole VerifyBatch before anything is judged.
-func readBatch(s *scanner) ([]question, error) {
+func readBatch(s *shape.Scanner) ([]question, error) {
 	var questions []question
 	member := func(name []byte) error {
 		if string(name) != "requests" {
-			return latchward.Invalid(showable(name), "is unknown or cannot be set here")
+			return latchward.Invalid(shape.Showable(name), "is unknown or cannot be set here")
 		}
 		if questions != nil {
 			return latchward.Invalid("requests", "must not be given twice")
 		}
-		if s.peek() != '[' {
-			return within("requests", s.mistaken("a list"))
+		if s.Peek() != '[' {
+			return shape.Within("requests", s.Mistaken("a list"))
 		}
 		questions = []question{}
-		return within("requests", s.list(func() error {
+		return shape.Within("requests", s.List(func() error {
 			if len(questions) == MaxBatch {
 				return latchward.Invalid("", "must hold at most %d items", MaxBatch)
 			}
 			questions = append(questions, question{})
 			last := len(questions) - 1
 			if err := readQuestion(s, &questions[last]); err != nil {
-				return within("["+strconv.Itoa(last)+"]", err)
+				return shape.Within("["+strconv.Itoa(last)+"]", err)
 			}
 			return nil
 		}))
 	}
-	if s.peek() != '{' {
-		return nil, s.mistaken("a JSON object")
+	if s.Peek() != '{' {
+		return nil, s.Mistaken("a JSON object")
 	}
-	if err := s.object(member); err != nil {
+	if err := s.Object(member); err != nil {
 		return nil, err
 	}
 	if len(questions) == 0 {
 		return nil, latchward.Invalid("requests", "must hold at least 1 items")
 	}
-	return questions, s.end()
+	return questions, s.End()
 }
 
 // decide asks the service and records the verdict, unless the caller will report the real response.

@@ -1,9 +1,8 @@
 package rest
 
 import (
-	"strconv"
-
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/shape"
 )
 
 // MaxBatch is the most items of a batch and events of a report.
@@ -81,26 +80,26 @@ type question struct {
 
 // readQuestion reads the next value as a VerifyRequest. It accepts exactly what the shape of that type accepts, at a
 // fraction of the cost.
-func readQuestion(s *scanner, q *question) error {
+func readQuestion(s *shape.Scanner, q *question) error {
 	*q = question{record: true}
-	if s.peek() != '{' {
-		if err := s.skip(); err != nil {
+	if s.Peek() != '{' {
+		if err := s.Skip(); err != nil {
 			return err
 		}
 		return latchward.Invalid("", "must be a JSON object")
 	}
 	var seen [len(questionMembers)]bool
-	err := s.object(func(name []byte) error {
+	err := s.Object(func(name []byte) error {
 		i := questionMember(name)
 		if i < 0 {
-			return latchward.Invalid(showable(name), "is unknown or cannot be set here")
+			return latchward.Invalid(shape.Showable(name), "is unknown or cannot be set here")
 		}
 		if seen[i] {
 			return latchward.Invalid(questionMembers[i], "must not be given twice")
 		}
 		seen[i] = true
 		if err := q.read(s, i); err != nil {
-			return within(questionMembers[i], err)
+			return shape.Within(questionMembers[i], err)
 		}
 		return nil
 	})
@@ -122,9 +121,9 @@ func questionMember(name []byte) int {
 }
 
 // read reads the member with index i of questionMembers.
-func (q *question) read(s *scanner, i int) (err error) {
-	if s.peek() == 'n' {
-		if err := s.word("null"); err != nil || i != 0 {
+func (q *question) read(s *shape.Scanner, i int) (err error) {
+	if s.Peek() == 'n' {
+		if err := s.Word("null"); err != nil || i != 0 {
 			return err
 		}
 		return latchward.Invalid("", "must not be null")
@@ -132,26 +131,26 @@ func (q *question) read(s *scanner, i int) (err error) {
 	var text []byte
 	switch i {
 	case 0:
-		text, err = s.quoted()
+		text, err = s.Text()
 		q.Secret = latchward.SecretFromText(string(text))
 	case 1:
-		text, err = s.quoted()
+		text, err = s.Text()
 		q.Method = methodName(text)
 	case 2:
-		text, err = s.quoted()
+		text, err = s.Text()
 		q.Path = string(text)
 	case 3:
-		if text, err = s.quoted(); err == nil {
+		if text, err = s.Text(); err == nil {
 			q.Address, err = parseAddress(string(text))
 		}
 	case 4:
-		q.Permissions, err = s.texts()
+		q.Permissions, err = s.Texts()
 	case 5:
-		q.Cost, err = s.positive()
+		q.Cost, err = s.Positive()
 	case 6:
-		q.record, err = s.boolean()
+		q.record, err = s.Boolean()
 	default:
-		q.DryRun, err = s.boolean()
+		q.DryRun, err = s.Boolean()
 	}
 	return err
 }
@@ -173,61 +172,4 @@ func methodName(text []byte) string {
 		return "HEAD"
 	}
 	return string(text)
-}
-
-// mistaken reads a value that is not what it must be, and says so unless it is not even JSON.
-func (s *scanner) mistaken(what string) error {
-	if err := s.skip(); err != nil {
-		return err
-	}
-	return latchward.Invalid("", "must be %s", what)
-}
-
-func (s *scanner) quoted() ([]byte, error) {
-	if s.peek() != '"' {
-		return nil, s.mistaken("a text")
-	}
-	return s.str()
-}
-
-func (s *scanner) texts() ([]string, error) {
-	if s.peek() != '[' {
-		return nil, s.mistaken("a list")
-	}
-	list := []string{}
-	err := s.list(func() error {
-		text, err := s.quoted()
-		if err != nil {
-			return within("["+strconv.Itoa(len(list))+"]", err)
-		}
-		list = append(list, string(text))
-		return nil
-	})
-	return list, err
-}
-
-func (s *scanner) positive() (int64, error) {
-	const what = "a whole number of at least 1"
-	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
-		return 0, s.mistaken(what)
-	}
-	literal, err := s.number()
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(string(literal), 10, 64)
-	if err != nil || n < 1 {
-		return 0, latchward.Invalid("", "must be "+what)
-	}
-	return n, nil
-}
-
-func (s *scanner) boolean() (bool, error) {
-	switch s.peek() {
-	case 't':
-		return true, s.word("true")
-	case 'f':
-		return false, s.word("false")
-	}
-	return false, s.mistaken("true or false")
 }

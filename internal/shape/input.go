@@ -23,6 +23,9 @@ type Fault struct {
 // Error implements error.
 func (f *Fault) Error() string { return f.Message }
 
+// Unwrap returns the [latchward.Error] that comes nearest, for whoever does not care about HTTP.
+func (f *Fault) Unwrap() error { return latchward.Errorf(latchward.CodeInvalid, "%s", f.Message) }
+
 func unsupported(message string) error {
 	return &Fault{Status: http.StatusUnsupportedMediaType, Message: message}
 }
