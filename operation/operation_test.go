@@ -64,7 +64,10 @@ func TestRights(t *testing.T) {
 		"/roles":      {Roles: []string{"clerk", "boss"}},
 	} {
 		o.Path = path
-		operation.Get(api, o, func(context.Context, struct{}) (operation.None, error) { ran++; return operation.None{}, nil })
+		operation.Get(api, o, func(context.Context, struct{}) (operation.None, error) {
+			ran++
+			return operation.None{}, nil
+		})
 	}
 	for _, c := range []struct {
 		path, secret string

@@ -33,7 +33,8 @@ func TestSubject(t *testing.T) {
 		t.Error(err)
 	}
 	err := s.Audit("stores.read")
-	if latchward.ErrorCode(err) != latchward.CodeForbidden || latchward.ErrorMessage(err) != "Needs the permission stores.read" {
+	if latchward.ErrorCode(err) != latchward.CodeForbidden ||
+		latchward.ErrorMessage(err) != "Needs the permission stores.read" {
 		t.Error(err)
 	}
 }

@@ -33,7 +33,7 @@ const (
 //
 //	doc:"..."      what it means
 //	null:"true"    null is a value; so it is for pointers, maps and interfaces, unless "false"
-//	range:"1,10"   least and most of a number, of the characters of a text or of the items of a list; either may be left out
+//	range:"1,10"   least and most of a number, of the characters of a text, of the items of a list; either may be left out
 //	enum:"a,b"     the only values of a text, or of the texts of a list
 //
 // and a member is required unless its json tag says omitempty or omitzero. A Shape is not changed once it was made.
