@@ -14,7 +14,7 @@
 //
 // # What a client can rely on
 //
-// Bodies stream in both directions. The limit headers are ours. An answer to a judged request is marked private, because
-// the next client may not be allowed to have it. What goes wrong behind the gateway is told as 502 or 504 with a problem
-// that does not name the upstream.
+// Bodies stream in both directions, but for short ones of a known length, which are sent once they have come. The limit
+// headers are ours. An answer to a judged request is marked private, because the next client may not be allowed to have
+// it. What goes wrong behind the gateway is told as 502 or 504 with a problem that does not name the upstream.
 package gateway

@@ -228,6 +228,7 @@ func TestRetries(t *testing.T) {
 		{"GET", "GET", "", "", nothing, 200, 2},
 		{"HEAD", "HEAD", "", "", nothing, 200, 2},
 		{"GET with half an answer", "GET", "", "", half, 502, 1},
+		{"GET with a body", "GET", "Content-Length: 5\r\n", "hello", nothing, 502, 1},
 		{"POST", "POST", "Content-Length: 5\r\n", "hello", nothing, 502, 1},
 		{"POST without body", "POST", "Content-Length: 0\r\n", "", nothing, 502, 1},
 		{"POST with a key", "POST", "Content-Length: 0\r\nIdempotency-Key: 1\r\n", "", nothing, 502, 1},
@@ -270,7 +271,8 @@ func TestRetries(t *testing.T) {
 func TestClientLeaves(t *testing.T) {
 	for _, answers := range []bool{false, true} {
 		for _, test := range []struct{ method, length, body string }{
-			{"GET", "0", ""}, {"POST", "0", ""}, {"GET", "5", "hello"}, {"POST", "5", "hello"}, {"POST", "5", ""},
+			{"GET", "0", ""}, {"POST", "0", ""}, {"GET", "5", "hello"}, {"POST", "5", "hello"},
+			{"POST", "40000", ""}, // too long to be read before it is sent
 		} {
 			leave(t, answers, test.method, test.length, test.body)
 		}

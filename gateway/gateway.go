@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -220,10 +222,22 @@ func (g *Gateway) forward(p *passage, route *route) {
 
 func (g *Gateway) send(p *passage, route *route) (*http.Response, error) {
 	out := g.outgoing(p, route)
-	if route.lanes != nil && out.Body == nil && !p.webSocket {
+	switch {
+	case route.lanes == nil || p.webSocket:
+		return g.transport.RoundTrip(out)
+	case out.Body == nil:
 		return route.lanes.RoundTrip(out)
+	case !isBrief(p.in):
+		return g.transport.RoundTrip(out)
 	}
-	return g.transport.RoundTrip(out)
+	buffer := g.buffers.get()
+	defer g.buffers.put(buffer)
+	body := buffer[:p.in.ContentLength]
+	if err := p.readBody(body); err != nil {
+		return nil, err
+	}
+	out.Body = io.NopCloser(bytes.NewReader(body))
+	return route.lanes.RoundTrip(out)
 }
 
 func (g *Gateway) routeOf(path string) *route {

@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// lanes send requests without a body to an upstream that speaks plain HTTP/1.1. They do what http.Transport does, but in
-// the goroutine of the request: handing over to those of a transport and back is a fifth of what a proxied request costs
-// (see BenchmarkGateway). Everything else goes through the transport.
+// lanes send requests without a body, or with one that is short and has come, to an upstream that speaks plain HTTP/1.1.
+// They do what http.Transport does, but in the goroutine of the request: handing over to those of a transport and back is
+// a fifth of what a proxied request costs (see BenchmarkGateway). Everything else goes through the transport.
 type lanes struct {
 	address string // host and port
 	dialer  *net.Dialer
@@ -51,7 +51,7 @@ func (s *lanes) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := s.exchange(l, r)
-	if err == nil || !l.stale(err) || !repeatable(r.Method) || r.Context().Err() != nil {
+	if err == nil || !l.stale(err) || !repeatable(r) || r.Context().Err() != nil {
 		return response, err
 	}
 	if l, err = s.dial(r.Context()); err != nil {
@@ -60,9 +60,10 @@ func (s *lanes) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.exchange(l, r)
 }
 
-// repeatable reports whether a method changes nothing (RFC 9110 §9.2.1), so that a request may be sent again.
-func repeatable(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+// repeatable reports whether a request changes nothing (RFC 9110 §9.2.1) and has no body, which is read by then, so that
+// it may be sent again.
+func repeatable(r *http.Request) bool {
+	return r.Body == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions)
 }
 
 // stale reports whether an exchange may have failed only because the upstream had closed the lane while it was idle.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/textproto"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/latchward/latchward"
 )
@@ -113,3 +115,28 @@ func (b *clientBody) Read(data []byte) (int, error) {
 }
 
 func (b *clientBody) Close() error { return nil }
+
+// isBrief reports whether a body is short and as good as here: read whole before it is sent, it goes over a lane. A
+// client that wants to be asked for its body is to be asked by the upstream.
+func isBrief(r *http.Request) bool {
+	return r.ContentLength > 0 && r.ContentLength <= bufferSize && len(r.Header["Expect"]) == 0
+}
+
+// readBody fills data with the body. The end of the request ends the reading, too, wherever the server lets a deadline be
+// set (bar 53).
+func (p *passage) readBody(data []byte) error {
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(p.ctx, func() {
+		defer close(interrupted)
+		_ = http.NewResponseController(p.w).SetReadDeadline(time.Unix(1, 0))
+	})
+	_, err := io.ReadFull(&p.body, data)
+	if !stop() {
+		<-interrupted // or the deadline could hit the next request of the connection
+	}
+	if err != nil {
+		p.body.broken.Store(true) // an end that comes early, too
+		return fmt.Errorf("reading the body: %w", err)
+	}
+	return nil
+}

@@ -23,7 +23,7 @@ type exchange struct {
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	e := &exchange{}
-	e.recording.ResponseWriter, e.recording.ctx, e.recording.received = w, r.Context(), &e.body.received
+	e.recording.ResponseWriter, e.recording.ctx, e.recording.request = w, r.Context(), &e.body
 	e.body.ReadCloser, e.body.trailers[0] = r.Body, r
 	return e
 }
@@ -82,7 +82,7 @@ func (e *exchange) finalStatus(failure any) int {
 		return http.StatusInternalServerError
 	case e.status != 0:
 		return e.status
-	case errors.Is(e.ctx.Err(), context.Canceled):
+	case e.clientLeft():
 		return statusClientLeft
 	case !e.returned:
 		return http.StatusInternalServerError

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 )
 
@@ -14,10 +15,10 @@ import (
 // for by type assertion, and Unwrap for those of http.ResponseController.
 type recording struct {
 	http.ResponseWriter
-	ctx      context.Context // of the request
-	status   int             // 0 until a final one is sent
-	sent     atomic.Int64    // bytes of the body; atomic, because a hijacked connection may be used by many
-	received *atomic.Int64   // bytes of the request
+	ctx     context.Context // of the request
+	status  int             // 0 until a final one is sent
+	sent    atomic.Int64    // bytes of the body; atomic, because a hijacked connection may be used by many
+	request *countedBody
 }
 
 var (
@@ -42,10 +43,16 @@ func (w *recording) answered(status int) {
 	if w.status != 0 {
 		return
 	}
-	if errors.Is(w.ctx.Err(), context.Canceled) {
+	if w.clientLeft() {
 		status = statusClientLeft // whatever the handler makes of that
 	}
 	w.status = status
+}
+
+// clientLeft reports whether the client has left. The server ends the context also when reading the body fails because a
+// deadline that was set here is over.
+func (w *recording) clientLeft() bool {
+	return errors.Is(w.ctx.Err(), context.Canceled) && !w.request.late.Load()
 }
 
 func (w *recording) Write(data []byte) (int, error) {
@@ -86,7 +93,7 @@ func (w *recording) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	w.answered(http.StatusSwitchingProtocols)
-	counted := &countedConn{Conn: conn, sent: &w.sent, received: w.received}
+	counted := &countedConn{Conn: conn, sent: &w.sent, received: &w.request.received}
 	return counted, bufio.NewReadWriter(buffered.Reader, bufio.NewWriter(counted)), nil
 }
 
@@ -116,12 +123,16 @@ func (c *countedConn) Write(data []byte) (int, error) {
 type countedBody struct {
 	io.ReadCloser
 	received atomic.Int64
+	late     atomic.Bool      // it did not come within its deadline
 	trailers [2]*http.Request // as the server knows it, and as the handler does
 }
 
 func (b *countedBody) Read(data []byte) (int, error) {
 	n, err := b.ReadCloser.Read(data)
 	b.received.Add(int64(n))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		b.late.Store(true)
+	}
 	if err == io.EOF {
 		for _, r := range b.trailers {
 			StripIdentity(r.Trailer)
