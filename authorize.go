@@ -313,10 +313,13 @@ func authorizeSecret(tx Tx, p Principal, t *Token) error {
 }
 
 // authorizeWithin keeps what a service token creates or changes inside its own restrictions (C-09, bar 104).
-func authorizeWithin(p Principal, t *Token) error {
-	parent := p.Token
-	if p.Type != PrincipalToken || parent == nil {
+func authorizeWithin(tx Tx, p Principal, t *Token) error {
+	if p.Type != PrincipalToken {
 		return nil
+	}
+	parent, err := tx.Token(TokenID(p.ID))
+	if err != nil {
+		return actingTokenGone(err)
 	}
 	refuse := func(field string) error {
 		return &Error{Code: CodeForbidden, Field: field, Message: "A token cannot give another one more than it has itself: " + field}
@@ -332,6 +335,14 @@ func authorizeWithin(p Principal, t *Token) error {
 		return refuse("rate_limit")
 	}
 	return nil
+}
+
+// actingTokenGone makes of a failure to read the token that acts what its holder is told.
+func actingTokenGone(err error) error {
+	if ErrorCode(err) == CodeNotFound {
+		return &Error{Code: CodeForbidden, Message: "The API token that acts is no longer there", Err: err}
+	}
+	return err
 }
 
 func networksWithin(t, parent *Token) bool {

@@ -167,13 +167,11 @@ func (s *cacheShard) evictMissing() {
 // ownerOf returns what is known about a token's owner, reading it once for all of the owner's tokens.
 func (c *cache) ownerOf(ctx context.Context, f *facts) (*ownerRecord, error) {
 	cell := f.owner.Load()
-	if cell != nil {
-		if known := cell.value.Load(); known != nil {
-			return known, nil
-		}
+	if known := cell.value.Load(); known != nil {
+		return known, nil
 	}
-	if cell == nil || cell.dead.Load() {
-		cell = c.owners.cell(f.token.Owner.key())
+	if cell.dead.Load() {
+		cell = c.owners.cell(cell.key)
 		f.owner.Store(cell)
 	}
 	return c.owners.fill(ctx, cell)

@@ -25,7 +25,6 @@ type Principal struct {
 	Administrator bool      // holds every right, whatever Rights say
 	Rights        *Rights   // of a person or token
 	Groups        []GroupID // of a person: whose tokens are theirs, too
-	Token         *Token    // of a token: the record that acts, which bounds what it may give others
 	Origin        Origin
 }
 

@@ -56,7 +56,8 @@ func (s *Service) rightsOf(ctx context.Context, t *Token, owner *ownerRecord) (*
 	if err != nil || inherits(t) {
 		return compiled.token, err
 	}
-	return s.cache.directory.compileToken(ctx, t, compiled)
+	own := givenTo(t)
+	return s.cache.directory.compileToken(ctx, &own, compiled)
 }
 
 // personalRights are the owner's, as far as the token's own list lets them through.

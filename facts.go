@@ -12,35 +12,46 @@ import (
 const rateLimitName = "rate_limit"
 
 // facts are what a decision needs to know about one secret, compiled once and then only read, save for the atomics.
-// They fill three lines of the processor's cache, and what many tokens have in common lies elsewhere once for all:
-// judging a token that is in no processor's cache costs few fetches from memory. Times are nanoseconds since 1970,
-// 0 = none.
+// There are as many of them as tokens are remembered, so they hold what most tokens have and no more; they fill two
+// lines of the processor's cache. What many tokens have in common, and what few have at all, lies elsewhere: judging a
+// token that is in no processor's cache costs few fetches from memory. Times are nanoseconds since 1970, 0 = none.
 type facts struct {
 	keyID     KeyID
 	revoked   bool
 	active    bool
 	service   bool // acts as itself
 	inherits  bool // holds all that its owner does
-	networked bool // restricted to networks
 	idleDays  uint16
 	digest    Digest
 	expiresAt int64
-	notBefore int64
-	endsAt    int64        // of a rotated-out secret
 	usedAt    atomic.Int64 // last accepted use that this node knows of, creation or re-enabling, whichever is latest
 	owner     atomic.Pointer[cell[Owner, ownerRecord]]
 	terms     *terms
-	token     *Token
-	rights    atomic.Pointer[tokenRights] // of a token that does not inherit them; nil = not known yet
-	bucket    atomic.Pointer[bucket]      // where the limiter in this process counts for budgets[0]; nil = not known yet
-	budgets   [1]Budget
+	extras    *extras                // never nil
+	bucket    atomic.Pointer[bucket] // where the limiter in this process counts for budget(); nil = not known yet
+	id        TokenID
+	name      string
 }
 
 // terms are what many tokens have in common: lists of endpoints come from presets, and limits are a few round numbers.
 type terms struct {
 	endpoints Patterns
+	methods   bool // some endpoint names a method
 	limits    []Limit
 }
+
+// extras are what few tokens have.
+type extras struct {
+	notBefore int64
+	endsAt    int64 // of a rotated-out secret
+	networks  []netip.Prefix
+	metadata  map[string]any
+	given     given                       // to a token that does not inherit
+	rights    atomic.Pointer[tokenRights] // of such a token; nil = not known yet
+}
+
+// noExtras are those of all tokens that have none: they are only read.
+var noExtras = new(extras)
 
 // compile prepares a store's facts for decisions. A list of endpoints that cannot be read denies.
 func (c *cache) compile(id KeyID, tf TokenFacts) (*facts, error) {
@@ -51,25 +62,54 @@ func (c *cache) compile(id KeyID, tf TokenFacts) (*facts, error) {
 	}
 	f := &facts{
 		keyID: id, digest: tf.Digest, revoked: t.Revoked(), active: t.Active,
-		service: t.Kind == KindService, inherits: inherits(t),
-		networked: len(t.AllowedNetworks) > 0, idleDays: uint16(t.IdleTimeoutDays),
-		endsAt: nanoseconds(tf.EndsAt), expiresAt: nanoseconds(t.ExpiresAt), notBefore: nanoseconds(t.NotBefore),
-		terms: terms, token: t,
-		budgets: [1]Budget{{Key: BudgetKey{Kind: BudgetToken, ID: int64(t.ID)}, Limits: terms.limits}},
+		service: t.Kind == KindService, inherits: inherits(t), idleDays: uint16(t.IdleTimeoutDays),
+		expiresAt: nanoseconds(t.ExpiresAt), terms: terms, extras: extrasOf(tf), id: t.ID, name: t.Name,
 	}
 	f.usedAt.Store(nanoseconds(t.IdleSince()))
+	f.owner.Store(c.owners.cell(t.Owner.key()))
 	return f, nil
+}
+
+func extrasOf(tf TokenFacts) *extras {
+	t := tf.Token
+	if inherits(t) && tf.EndsAt.IsZero() && t.NotBefore.IsZero() && len(t.AllowedNetworks) == 0 && t.Metadata == nil {
+		return noExtras
+	}
+	return &extras{
+		notBefore: nanoseconds(t.NotBefore), endsAt: nanoseconds(tf.EndsAt), networks: t.AllowedNetworks,
+		metadata: t.Metadata, given: givenTo(t),
+	}
 }
 
 // inherits reports whether t holds all that its owner does, save permissions over Latchward itself.
 func inherits(t *Token) bool { return t.Kind == KindPersonal && t.Permissions == nil }
 
+// token returns what a verdict tells about the token.
+func (f *facts) token(owner *ownerRecord) VerdictToken {
+	return VerdictToken{
+		ID: f.id, Name: f.name, Kind: f.kind(), Owner: Owner{Type: owner.owner.Type, ID: owner.owner.ID, Name: owner.Name},
+		Permissions: f.extras.given.permissions, Metadata: f.extras.metadata, MethodMatters: f.terms.methods,
+	}
+}
+
+func (f *facts) kind() Kind {
+	if f.service {
+		return KindService
+	}
+	return KindPersonal
+}
+
 // subject returns on whose behalf the token's requests are made.
 func (f *facts) subject(owner *ownerRecord) Subject {
 	if f.service {
-		return Subject{Type: SubjectToken, ID: int64(f.token.ID), Name: f.token.Name}
+		return Subject{Type: SubjectToken, ID: int64(f.id), Name: f.name}
 	}
 	return Subject{Type: SubjectUser, ID: owner.owner.ID, Name: owner.Name}
+}
+
+// budget returns what bounds the token's calls.
+func (f *facts) budget() Budget {
+	return Budget{Key: BudgetKey{Kind: BudgetToken, ID: int64(f.id)}, Limits: f.terms.limits}
 }
 
 // lastYear is the last one of which every instant fits into 64 bits of nanoseconds.
@@ -100,11 +140,12 @@ func (f *facts) used(now int64) {
 }
 
 func (f *facts) allowsAddress(address netip.Addr) bool {
-	if !f.networked {
+	networks := f.extras.networks
+	if len(networks) == 0 {
 		return true
 	}
 	address = address.Unmap().WithZone("")
-	for _, network := range f.token.AllowedNetworks {
+	for _, network := range networks {
 		if network.Contains(address) {
 			return true
 		}
@@ -120,13 +161,13 @@ func decide(f *facts, owner *ownerRecord, presented Digest, r *VerifyRequest, no
 		return ReasonNotFound
 	case f.revoked:
 		return ReasonRevoked
-	case f.endsAt != 0 && now >= f.endsAt:
+	case f.extras.endsAt != 0 && now >= f.extras.endsAt:
 		return ReasonRotated
 	case !f.active || f.idle(now):
 		return ReasonDisabled
 	case f.expiresAt != 0 && now >= f.expiresAt:
 		return ReasonExpired
-	case now < f.notBefore:
+	case now < f.extras.notBefore:
 		return ReasonNotYetValid
 	case !owner.Active:
 		return ReasonOwnerDisabled
@@ -185,7 +226,10 @@ func (s *shared) terms(endpoints []string, perMinute int64) (*terms, error) {
 	if s.known == nil || len(s.known) >= maxShared {
 		s.known = map[termsKey]*terms{}
 	}
-	compiled := &terms{patterns, []Limit{{Name: rateLimitName, N: perMinute, Window: time.Minute}}}
+	compiled := &terms{
+		endpoints: patterns, methods: strings.Contains(key.endpoints, " "), // only a method is parted by a space
+		limits: []Limit{{Name: rateLimitName, N: perMinute, Window: time.Minute}},
+	}
 	s.known[key] = compiled
 	return compiled, nil
 }

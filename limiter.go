@@ -68,19 +68,19 @@ func NewLocalLimiter(o LocalLimiterOptions) *LocalLimiter {
 func (l *LocalLimiter) Take(
 	_ context.Context, now Instant, cost int64, budgets []Budget,
 ) (s LimitState, r Receipt, err error) {
-	var c limiterCall
-	err = c.take(l, now, cost, budgets, &s, &r)
+	c := l.newCall(now, cost, budgets)
+	err = c.take(&s, &r)
 	return s, r, err
 }
 
-// takeAt is Take for a caller that never settles and keeps where the bucket of the first budget is, which saves looking
-// it up. The place starts out empty and must be used with one limiter and one budget's key. s must be zero.
+// takeAt is Take for a caller that never settles, has one budget and keeps where its bucket is, which saves looking it
+// up. The place starts out empty and must be used with one limiter and one budget's key. s must be zero.
 func (l *LocalLimiter) takeAt(
-	place *atomic.Pointer[bucket], now Instant, cost int64, budgets []Budget, s *LimitState,
+	place *atomic.Pointer[bucket], now Instant, cost int64, budget Budget, s *LimitState,
 ) error {
 	var r Receipt
-	c := limiterCall{place: place}
-	return c.take(l, now, cost, budgets, s, &r)
+	c := limiterCall{limiter: l, now: now, cost: cost, single: budget, size: 1, place: place}
+	return c.take(s, &r)
 }
 
 // Settle implements [Limiter]. A receipt can be settled for less until 262,144 later calls have been admitted in its
@@ -89,7 +89,7 @@ func (l *LocalLimiter) Settle(_ context.Context, now Instant, r Receipt, budgets
 	if r.ID == 0 {
 		return nil
 	}
-	c := limiterCall{limiter: l, now: now, budgets: budgets}
+	c := l.newCall(now, 0, budgets)
 	if err := c.lockAll(false); err != nil {
 		return err
 	}
@@ -112,8 +112,8 @@ func (l *LocalLimiter) Settle(_ context.Context, now Instant, r Receipt, budgets
 
 // Peek implements [Limiter].
 func (l *LocalLimiter) Peek(_ context.Context, now Instant, cost int64, budgets []Budget) (s LimitState, err error) {
-	var c limiterCall
-	if err = c.begin(l, now, cost, budgets); err != nil {
+	c := l.newCall(now, cost, budgets)
+	if err = c.begin(); err != nil {
 		return s, err
 	}
 	defer c.end()
@@ -127,8 +127,8 @@ func (l *LocalLimiter) Peek(_ context.Context, now Instant, cost int64, budgets 
 func (l *LocalLimiter) States(
 	_ context.Context, now Instant, cost int64, budgets []Budget, dst []LimitState,
 ) ([]LimitState, error) {
-	var c limiterCall
-	if err := c.begin(l, now, cost, budgets); err != nil {
+	c := l.newCall(now, cost, budgets)
+	if err := c.begin(); err != nil {
 		return dst, err
 	}
 	defer c.end()

@@ -9,7 +9,9 @@ type limiterCall struct {
 	now     Instant // from lockAll on: the latest instant any of the budgets has seen
 	cost    int64
 	budgets []Budget
-	place   *atomic.Pointer[bucket] // where the caller keeps the bucket of budgets[0]; nil = nowhere
+	single  Budget                  // the only one where budgets is nil: a slice of one would be moved to the heap
+	size    int                     // how many budgets there are
+	place   *atomic.Pointer[bucket] // where the caller keeps the bucket of the first; nil = nowhere
 	held    [MaxBudgets]heldBucket  // count of them, in the order of their keys
 	count   int
 }
@@ -19,11 +21,22 @@ type heldBucket struct {
 	index  int     // of its budget
 }
 
+// newCall returns a call that has not begun.
+func (l *LocalLimiter) newCall(now Instant, cost int64, budgets []Budget) limiterCall {
+	return limiterCall{limiter: l, now: now, cost: cost, budgets: budgets, size: len(budgets)}
+}
+
+// budget returns the i-th budget.
+func (c *limiterCall) budget(i int) *Budget {
+	if c.budgets == nil {
+		return &c.single
+	}
+	return &c.budgets[i]
+}
+
 // take books the call or describes why not.
-func (c *limiterCall) take(
-	l *LocalLimiter, now Instant, cost int64, budgets []Budget, s *LimitState, r *Receipt,
-) error {
-	if err := c.begin(l, now, cost, budgets); err != nil {
+func (c *limiterCall) take(s *LimitState, r *Receipt) error {
+	if err := c.begin(); err != nil {
 		return err
 	}
 	defer c.end()
@@ -35,8 +48,7 @@ func (c *limiterCall) take(
 }
 
 // begin checks the arguments, locks the budgets and moves them to one common instant.
-func (c *limiterCall) begin(l *LocalLimiter, now Instant, cost int64, budgets []Budget) error {
-	c.limiter, c.now, c.cost, c.budgets = l, now, cost, budgets
+func (c *limiterCall) begin() error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -45,7 +57,7 @@ func (c *limiterCall) begin(l *LocalLimiter, now Instant, cost int64, budgets []
 	}
 	for i := range c.count {
 		h := &c.held[i]
-		if err := h.bucket.advance(c.now, c.budgets[h.index].Limits, c.limiter.maxFlight); err != nil {
+		if err := h.bucket.advance(c.now, c.budget(h.index).Limits, c.limiter.maxFlight); err != nil {
 			c.end()
 			return err
 		}
@@ -60,9 +72,10 @@ func (c *limiterCall) check() error {
 	if c.cost < 1 {
 		return Invalid("cost", "The cost of a call must be 1 or more.")
 	}
-	for i := range c.budgets {
-		for j := range c.budgets[i].Limits {
-			if l := &c.budgets[i].Limits[j]; c.cost > l.N {
+	for i := range c.size {
+		limits := c.budget(i).Limits
+		for j := range limits {
+			if l := &limits[j]; c.cost > l.N {
 				return Invalid("cost", "The cost of a call must be at most %d, the limit %q: it could never pass.", l.N, l.Name)
 			}
 		}
@@ -87,17 +100,18 @@ func (c *limiterCall) lockAll(create bool) error {
 
 // arrange fills held with the budgets that bound anything, sorted by key.
 func (c *limiterCall) arrange() error {
-	if len(c.budgets) > MaxBudgets {
+	if c.size > MaxBudgets {
 		return Invalid("budgets", "A call has at most %d budgets.", MaxBudgets)
 	}
-	for i := range c.budgets {
-		if !c.budgets[i].bounds() {
+	for i := range c.size {
+		budget := c.budget(i)
+		if !budget.bounds() {
 			continue
 		}
-		key, at := c.budgets[i].Key.word(), c.count
+		key, at := budget.Key.word(), c.count
 		for ; at > 0 && c.key(at-1) >= key; at-- {
 			if c.key(at-1) == key {
-				return Invalid("budgets", "The budget %v is there twice.", c.budgets[i].Key)
+				return Invalid("budgets", "The budget %v is there twice.", budget.Key)
 			}
 			c.held[at] = c.held[at-1]
 		}
@@ -107,7 +121,7 @@ func (c *limiterCall) arrange() error {
 	return nil
 }
 
-func (c *limiterCall) key(i int) uint64 { return c.budgets[c.held[i].index].Key.word() }
+func (c *limiterCall) key(i int) uint64 { return c.budget(c.held[i].index).Key.word() }
 
 func (c *limiterCall) tryLockAll(create bool) bool {
 	for i := range c.count {
@@ -170,7 +184,7 @@ func (c *limiterCall) bucketOf(i int) *bucket {
 func (c *limiterCall) refused(worst *LimitState) (refused bool) {
 	for i := range c.count {
 		b, index := c.held[i].bucket, c.held[i].index
-		budget := &c.budgets[index]
+		budget := c.budget(index)
 		for j := range budget.Limits {
 			if b.window(j).used() <= budget.Limits[j].N-c.cost {
 				continue
@@ -192,7 +206,7 @@ func (c *limiterCall) refused(worst *LimitState) (refused bool) {
 
 // describe describes the j-th limit of the i-th budget, whose bucket is b, to a call that it admits.
 func (c *limiterCall) describe(s *LimitState, b *bucket, i, j int) {
-	w, n := b.window(j), c.budgets[i].Limits[j].N
+	w, n := b.window(j), c.budget(i).Limits[j].N
 	used := w.used()
 	s.Admitted, s.InFlight, s.Budget, s.Limit = true, false, i, j
 	s.N, s.Used, s.Current, s.Remaining, s.Reset = n, used, used, max(0, n-used), c.now
@@ -211,7 +225,7 @@ func (c *limiterCall) judge(s *LimitState, b *bucket) {
 
 // describeFlights describes the cap on calls in flight when it is reached. Nobody knows when a place becomes free.
 func (c *limiterCall) describeFlights(s *LimitState, b *bucket, i int) {
-	n, used := int64(c.budgets[i].MaxInFlight), int64(b.inFlight())
+	n, used := int64(c.budget(i).MaxInFlight), int64(b.inFlight())
 	*s = LimitState{InFlight: true, Budget: i, Limit: -1, N: n, Used: used, Current: used + 1, Reset: c.now}
 }
 
@@ -222,7 +236,7 @@ func (c *limiterCall) book(r *Receipt) {
 		r.ID = c.limiter.nameCall(c.key(0))
 	}
 	for i := range c.count {
-		b, budget := c.held[i].bucket, &c.budgets[c.held[i].index]
+		b, budget := c.held[i].bucket, c.budget(c.held[i].index)
 		for j := range budget.Limits {
 			b.window(j).book(c.now, c.cost, budget.Limits[j].N, c.limiter.exactMax)
 		}
@@ -234,13 +248,13 @@ func (c *limiterCall) book(r *Receipt) {
 
 // admitted describes the first limit of the first budget, or else the limit with the fewest units remaining.
 func (c *limiterCall) admitted(s *LimitState) {
-	if len(c.budgets) > 0 && len(c.budgets[0].Limits) > 0 {
+	if c.size > 0 && len(c.budget(0).Limits) > 0 {
 		c.describe(s, c.bucketOf(0), 0, 0)
 		return
 	}
 	*s = LimitState{Admitted: true, Budget: -1, Limit: -1, Reset: c.now}
-	for i := range c.budgets {
-		for j := range c.budgets[i].Limits {
+	for i := range c.size {
+		for j := range c.budget(i).Limits {
 			var other LimitState
 			if c.describe(&other, c.bucketOf(i), i, j); s.Limit < 0 || other.Remaining < s.Remaining {
 				*s = other

@@ -82,7 +82,7 @@ func TestLimiterSweptInBetween(t *testing.T) {
 	held.mu.Unlock()
 	w.is("Len", w.l.Len(), 1)
 
-	c := limiterCall{limiter: w.l, now: w.now, budgets: []Budget{b, other}}
+	c := w.l.newCall(w.now, 0, []Budget{b, other})
 	if err := c.arrange(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestLimiterTakeAtAfterSweep(t *testing.T) {
 	takeAt := func(place *atomic.Pointer[bucket], admitted bool, used int64) {
 		t.Helper()
 		var s LimitState
-		err := w.l.takeAt(place, w.now, 2, []Budget{budget}, &s)
+		err := w.l.takeAt(place, w.now, 2, budget, &s)
 		if err != nil || s.Admitted != admitted || s.Used != used {
 			t.Errorf("%+v, %v; want admitted %t, used %d", s, err, admitted, used)
 		}
@@ -174,7 +174,7 @@ func TestLimiterTakeAtAfterSweep(t *testing.T) {
 // Concurrent: nobody gets through twice because a bucket is swept while callers keep its place.
 func TestLimiterTakeAtWhileSweeping(t *testing.T) {
 	const n, callers, rounds = 3, 4, 300
-	l, budgets := NewLocalLimiter(LocalLimiterOptions{}), []Budget{tokenBudgetOf(1, n)}
+	l, budget := NewLocalLimiter(LocalLimiterOptions{}), tokenBudgetOf(1, n)
 	var place atomic.Pointer[bucket]
 	for round := range rounds {
 		now := Instant(round) * Instant(2*time.Minute)
@@ -185,7 +185,7 @@ func TestLimiterTakeAtWhileSweeping(t *testing.T) {
 				l.Sweep(now)
 				for range n {
 					var s LimitState
-					if err := l.takeAt(&place, now, 1, budgets, &s); err == nil && s.Admitted {
+					if err := l.takeAt(&place, now, 1, budget, &s); err == nil && s.Admitted {
 						admitted.Add(1)
 					}
 				}

@@ -150,30 +150,42 @@ func (d *directory) rightsOfToken(ctx context.Context, f *facts, o *ownerRecord)
 		return owner.token, nil
 	}
 	generation := d.generation.Load()
-	if known := f.rights.Load(); known != nil && known.generation == generation && known.owner == owner {
+	if known := f.extras.rights.Load(); known != nil && known.generation == generation && known.owner == owner {
 		return known.rights, nil
 	}
-	rights, err := d.compileToken(ctx, f.token, owner)
+	rights, err := d.compileToken(ctx, &f.extras.given, owner)
 	if err != nil {
 		return nil, err
 	}
-	f.rights.Store(&tokenRights{generation, owner, rights})
+	f.extras.rights.Store(&tokenRights{generation, owner, rights})
 	return rights, nil
 }
 
-func (d *directory) compileToken(ctx context.Context, t *Token, owner *ownerRights) (*Rights, error) {
-	if t.Kind == KindPersonal {
+// given is what a token that does not inherit was given.
+type given struct {
+	held
+	service bool
+	bound   bool // holds nothing that its owner does not
+}
+
+func givenTo(t *Token) given {
+	service := t.Kind == KindService
+	return given{heldByToken(t), service, !service || t.Owner.Type == OwnerUser && !t.Unbound}
+}
+
+func (d *directory) compileToken(ctx context.Context, g *given, owner *ownerRights) (*Rights, error) {
+	if !g.service {
 		// A narrowed token has neither roles nor groups: whoever asks for those by name must not let it past its list.
 		return NewRights(RightsFacts{
-			Permissions: t.Permissions, Bound: owner.token, Licenses: owner.token.licenses,
+			Permissions: g.permissions, Bound: owner.token, Licenses: owner.token.licenses,
 		}), nil
 	}
-	facts, err := d.resolve(ctx, heldByToken(t))
+	facts, err := d.resolve(ctx, g.held)
 	if err != nil {
 		return nil, err
 	}
 	facts.Reserved = true
-	if t.Owner.Type == OwnerUser && !t.Unbound {
+	if g.bound {
 		facts.boundBy(owner.person) // a demoted owner's tokens shrink
 	}
 	return NewRights(facts), nil

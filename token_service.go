@@ -124,7 +124,7 @@ func grant(tx Tx, p Principal, t *Token, before held, named names) error {
 	if err := takeSeats(tx, added.licenses); err != nil {
 		return err
 	}
-	if err := authorizeWithin(p, t); err != nil {
+	if err := authorizeWithin(tx, p, t); err != nil {
 		return err
 	}
 	if t.Kind == KindPersonal {
@@ -191,8 +191,12 @@ func (s *Service) ownerFor(ctx context.Context, p Principal, wanted *Owner) (Own
 		return Owner{Type: wanted.Type, ID: wanted.ID}, nil
 	case p.Type == PrincipalUser:
 		return Owner{Type: OwnerUser, ID: p.ID}, nil
-	case p.Type == PrincipalToken && p.Token != nil:
-		return p.Token.Owner, nil
+	case p.Type == PrincipalToken:
+		acting, err := s.store.Token(ctx, TokenID(p.ID))
+		if err != nil {
+			return Owner{}, actingTokenGone(err)
+		}
+		return acting.Owner, nil
 	}
 	users, err := s.store.Users(ctx, UserFilter{Role: RoleAdministrator, Limit: MaxPage})
 	if err != nil {
@@ -410,7 +414,7 @@ func (s *Service) RotateToken(ctx context.Context, id TokenID) (IssuedToken, err
 		if err := authorizeSecret(tx, p, t); err != nil {
 			return "", err
 		}
-		if err := authorizeWithin(p, t); err != nil {
+		if err := authorizeWithin(tx, p, t); err != nil {
 			return "", err
 		}
 		return ActionTokenRotate, tx.RetireSecret(t.ID, RetiringSecret{Credential: old, EndsAt: now})
@@ -484,7 +488,7 @@ func (s *Service) DeleteToken(ctx context.Context, id TokenID) error {
 
 // StreamEnded leaves an audit entry that a request still open was ended because the verdict on it has become v.
 func (s *Service) StreamEnded(ctx context.Context, v Verdict) error {
-	if v.Token == nil {
+	if v.Token.ID == 0 {
 		return nil
 	}
 	system := Principal{Type: PrincipalSystem, Name: "gateway", Administrator: true}

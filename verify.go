@@ -70,9 +70,7 @@ type VerifyRequest struct {
 // Verdict is the answer to a VerifyRequest. "No" is a verdict; an error would mean that none could be made.
 type Verdict struct {
 	Reason Reason
-	// Token is the record as it was judged, nil when the secret was not proven or a JWT was presented. It is shared:
-	// read it, never change it.
-	Token *Token
+	Token  VerdictToken // the zero VerdictToken when the secret was not proven or a JWT was presented
 	// Rights are what the subject may do; nil when that was not looked at: for a refusal that comes before, and from a
 	// remote Verifier that was not asked for them.
 	Rights  *Rights
@@ -82,13 +80,24 @@ type Verdict struct {
 	Limit   LimitStatus
 }
 
+// VerdictToken is what a verdict tells about the token. Its slice and map are shared: read them, never change them.
+type VerdictToken struct {
+	ID            TokenID // 0 = the verdict is about no token
+	Name          string
+	Kind          Kind
+	Owner         Owner
+	Permissions   []string       // the token's own grants; nil = all that its owner holds
+	Metadata      map[string]any // nil = none
+	MethodMatters bool           // an allowed endpoint names a method: what overrides the method must not pass
+}
+
 // Allowed reports whether the request may proceed.
 func (v *Verdict) Allowed() bool { return v.Reason == ReasonAllowed }
 
 // Tracked reports whether a request with this verdict is recorded as usage rather than only counted: the
 // secret was proven, or a signed-in person was.
 func (v *Verdict) Tracked() bool {
-	return !v.Reason.Unproven() && (v.Token != nil || v.Subject.ID != 0)
+	return !v.Reason.Unproven() && (v.Token.ID != 0 || v.Subject.ID != 0)
 }
 
 // RetryAfter returns how long a caller over its limit should wait: whole seconds, at least 1; 0 when the verdict is

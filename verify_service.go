@@ -48,7 +48,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	if v.Reason == ReasonNotFound {
 		return nil
 	}
-	v.Token, v.Subject = f.token, f.subject(owner)
+	v.Token, v.Subject = f.token(owner), f.subject(owner)
 	if v.Reason != ReasonAllowed {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		}
 		return &Error{Code: CodeUnavailable, Message: "The rate limiter did not answer.", Err: err}
 	}
-	limit := &f.budgets[state.Budget].Limits[state.Limit]
+	limit := &f.terms.limits[state.Limit]
 	v.Limit = LimitStatus{
 		Name: limit.Name, Limit: limit.N, Window: limit.Window, Remaining: state.Remaining, Current: state.Current,
 		Reset: v.At.Add(time.Duration(state.Reset - now)),
@@ -123,11 +123,11 @@ func (s *Service) book(
 ) (err error) {
 	switch {
 	case dry:
-		*state, err = s.limiter.Peek(ctx, now, cost, f.budgets[:])
+		*state, err = s.limiter.Peek(ctx, now, cost, []Budget{f.budget()})
 	case s.local != nil:
-		err = s.local.takeAt(&f.bucket, now, cost, f.budgets[:], state)
+		err = s.local.takeAt(&f.bucket, now, cost, f.budget(), state)
 	default:
-		*state, _, err = s.limiter.Take(ctx, now, cost, f.budgets[:])
+		*state, _, err = s.limiter.Take(ctx, now, cost, []Budget{f.budget()})
 	}
 	return err
 }

@@ -31,7 +31,7 @@ func TestReasonsAreComplete(t *testing.T) {
 	}
 	for _, r := range []latchward.Reason{latchward.ReasonMissing, latchward.ReasonMalformed, latchward.ReasonNotFound,
 		latchward.ReasonRevoked, latchward.ReasonBadRequest} {
-		if v := (latchward.Verdict{Reason: r, Token: &latchward.Token{}}); v.Tracked() {
+		if v := (latchward.Verdict{Reason: r, Token: latchward.VerdictToken{ID: 1}}); v.Tracked() {
 			t.Errorf("a verdict of %s is tracked as usage (X-17)", r)
 		}
 	}

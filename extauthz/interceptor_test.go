@@ -35,7 +35,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{now: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), events: make(chan latchward.UsageEvent, 10)}
 	w.verdict = latchward.Verdict{
-		Reason: latchward.ReasonAllowed, At: w.now, Token: &latchward.Token{ID: 7},
+		Reason: latchward.ReasonAllowed, At: w.now, Token: latchward.VerdictToken{ID: 7},
 		Subject: latchward.Subject{Type: latchward.SubjectToken, ID: 7, Name: "Shop"},
 		Limit:   latchward.LimitStatus{Name: "token", Limit: 60, Remaining: 59, Window: time.Minute, Reset: w.now},
 		Rights: latchward.NewRights(latchward.RightsFacts{

@@ -19,20 +19,11 @@ type form interface {
 // Overrides in other kinds of body are for the upstream to know about.
 func (p *passage) guardForm() bool {
 	r := p.in
-	if r.Method != http.MethodPost || p.verdict.Token == nil || !restrictsMethod(p.verdict.Token.AllowedEndpoints) {
+	if r.Method != http.MethodPost || !p.verdict.Token.MethodMatters {
 		return true
 	}
 	p.body.form = formOf(r.Header)
 	return p.body.form == nil || isPlain(r.Header)
-}
-
-func restrictsMethod(patterns []string) bool {
-	for _, pattern := range patterns {
-		if strings.Contains(pattern, " ") {
-			return true
-		}
-	}
-	return false
 }
 
 // formOf returns what looks into a body of this type; nil when it is no form. Without a type some take a POST for a

@@ -116,7 +116,7 @@ func TestUnprovenAnswersAreIdentical(t *testing.T) {
 		}
 		return text.String()
 	}
-	token := &latchward.Token{ID: 7, Name: "secret name"}
+	token := latchward.VerdictToken{ID: 7, Name: "secret name"}
 	first := render(&latchward.Verdict{Reason: latchward.ReasonMalformed})
 	for _, v := range []*latchward.Verdict{
 		{Reason: latchward.ReasonNotFound, At: epoch},

@@ -47,7 +47,7 @@ func (e *exchange) describe(r *http.Request, v *latchward.Verdict, path string, 
 // EventOf returns the usage event of a tracked verdict, as far as the verdict tells: its reason, and whose credential it
 // was.
 func EventOf(v *latchward.Verdict) latchward.UsageEvent {
-	if v.Token != nil {
+	if v.Token.ID != 0 {
 		return latchward.UsageEvent{Reason: v.Reason, Credential: latchward.CredentialToken, TokenID: v.Token.ID}
 	}
 	return latchward.UsageEvent{

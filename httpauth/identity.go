@@ -61,8 +61,8 @@ func SetIdentity(h http.Header, v *latchward.Verdict) {
 	if v.Subject.ID != 0 {
 		set(HeaderSubject, typeAndID(string(v.Subject.Type), v.Subject.ID))
 	}
-	t := v.Token
-	if t == nil {
+	t := &v.Token
+	if t.ID == 0 {
 		return
 	}
 	set(HeaderTokenID, strconv.FormatInt(int64(t.ID), 10))

@@ -37,18 +37,18 @@ func TestStripIdentity(t *testing.T) {
 
 // bar 94: who is asking, and nothing of the secret
 func TestSetIdentity(t *testing.T) {
-	token := &latchward.Token{
+	token := latchward.VerdictToken{
 		ID: 7, Owner: latchward.Owner{Type: latchward.OwnerUser, ID: 3, Name: "Ada\r\nX: y"},
 		Permissions: []string{"orders.read", "orders.write"},
 	}
 	person := latchward.Subject{Type: latchward.SubjectUser, ID: 3, Name: "Ada"}
-	inherited, none := *token, *token
+	inherited, none := token, token
 	inherited.Permissions, none.Permissions = nil, []string{}
 	tests := map[string]struct {
 		verdict latchward.Verdict
 		want    map[string]string
 	}{
-		"personal token": {latchward.Verdict{Token: &inherited, Subject: person}, map[string]string{
+		"personal token": {latchward.Verdict{Token: inherited, Subject: person}, map[string]string{
 			httpauth.HeaderTokenID: "7", httpauth.HeaderSubject: "user:3", httpauth.HeaderOwner: "user:3",
 		}},
 		"service token": {
@@ -58,7 +58,7 @@ func TestSetIdentity(t *testing.T) {
 				httpauth.HeaderPermissions: "orders.read orders.write",
 			},
 		},
-		"token without rights": {latchward.Verdict{Token: &none, Subject: person}, map[string]string{
+		"token without rights": {latchward.Verdict{Token: none, Subject: person}, map[string]string{
 			httpauth.HeaderTokenID: "7", httpauth.HeaderSubject: "user:3", httpauth.HeaderOwner: "user:3",
 			httpauth.HeaderPermissions: "",
 		}},

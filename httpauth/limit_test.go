@@ -42,7 +42,7 @@ func field(t *testing.T, h http.Header, name string) (string, map[string]int64) 
 
 func allowed() *latchward.Verdict {
 	return &latchward.Verdict{
-		Reason: latchward.ReasonAllowed, At: epoch, Token: &latchward.Token{ID: 7},
+		Reason: latchward.ReasonAllowed, At: epoch, Token: latchward.VerdictToken{ID: 7},
 		Subject: latchward.Subject{Type: latchward.SubjectUser, ID: 3, Name: "Ada"},
 		Limit: latchward.LimitStatus{
 			Name: "rate_limit", Limit: 100, Window: time.Minute, Remaining: 37, Current: 63,

@@ -110,7 +110,7 @@ func TestRequireServesPerson(t *testing.T) {
 	o := httpauth.Options{Persons: people, Recorder: usage}
 	w := serve(t, &verifier{}, o, func(w http.ResponseWriter, r *http.Request) {
 		v, ok := latchward.VerdictFrom(r.Context())
-		if !ok || v.Token != nil || v.Subject != (latchward.Subject{Type: "user", ID: 3, Name: "Ada"}) {
+		if !ok || v.Token.ID != 0 || v.Subject != (latchward.Subject{Type: "user", ID: 3, Name: "Ada"}) {
 			t.Errorf("verdict in the context: %+v, %v", v, ok)
 		}
 	}, r)
@@ -137,7 +137,7 @@ func TestRequireSetsLimitHeadersOnFailures(t *testing.T) {
 
 // S3-12, S1-17, X-17: a refusal comes before the handler and before the body, and is recorded when the secret is proven
 func TestRequireRefuses(t *testing.T) {
-	token := &latchward.Token{ID: 7}
+	token := latchward.VerdictToken{ID: 7}
 	for _, reason := range latchward.Reasons() {
 		if reason == latchward.ReasonAllowed {
 			continue

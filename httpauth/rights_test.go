@@ -80,7 +80,7 @@ func TestRequireRights(t *testing.T) {
 func TestRequireAsksForRights(t *testing.T) {
 	held := latchward.NewRights(latchward.RightsFacts{})
 	v := &verifier{verdict: latchward.Verdict{
-		Reason: latchward.ReasonInsufficientPermissions, Token: &latchward.Token{ID: 1}, Rights: held, At: time.Now(),
+		Reason: latchward.ReasonInsufficientPermissions, Token: latchward.VerdictToken{ID: 1}, Rights: held, At: time.Now(),
 	}}
 	q := query(t, "a.b OR c.d")
 	handler := httpauth.Require(v, httpauth.Options{Query: q, Licenses: []string{"pro"}, Rights: true})(forbidden(t))

@@ -42,7 +42,7 @@ func (s Subject) Name() string {
 // Valid reports whether somebody was recognised: the credential was good, and may be used for this request.
 func (s Subject) Valid() bool { return s.verdict.Allowed() && s.verdict.Subject.ID != 0 }
 
-// Verdict returns what was decided about the request, with the token's record and its limits.
+// Verdict returns what was decided about the request, with what it tells about the token and its limits.
 func (s Subject) Verdict() latchward.Verdict { return s.verdict }
 
 // rights are what the subject holds; those of nobody are nil, which hold nothing.

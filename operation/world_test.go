@@ -46,7 +46,7 @@ func (w *world) Verify(_ context.Context, r latchward.VerifyRequest) (latchward.
 		return v, nil
 	}
 	v.Reason, v.Rights = latchward.ReasonAllowed, rights
-	v.Token = &latchward.Token{ID: 7, Kind: latchward.KindService}
+	v.Token = latchward.VerdictToken{ID: 7, Kind: latchward.KindService}
 	v.Subject = latchward.Subject{Type: latchward.SubjectToken, ID: 7, Name: r.Secret.Expose()}
 	v.Limit = latchward.LimitStatus{Name: "token", Limit: 60, Window: time.Minute, Remaining: 59, Reset: noon}
 	if !rights.Allows(r.Query) {

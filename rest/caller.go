@@ -118,7 +118,7 @@ func (h *handler) judge(r *http.Request, secret latchward.Secret, needs []string
 
 // recordCall records a call of ours by a proven token, like a call of anything else.
 func (h *handler) recordCall(r *http.Request, v *latchward.Verdict, status int) {
-	if v.Token == nil || !v.Tracked() {
+	if v.Token.ID == 0 || !v.Tracked() {
 		return
 	}
 	now := h.now()

@@ -67,9 +67,10 @@ func verdictOf(reply *Verdict) latchward.Verdict {
 		v.Reason = "" // contradicts itself; the zero reason is not allowed
 	}
 	if t := reply.Token; t != nil {
-		v.Token = &latchward.Token{
+		v.Token = latchward.VerdictToken{
 			ID: latchward.TokenID(t.ID), Name: t.Name, Kind: t.Kind, Metadata: t.Metadata, Permissions: t.Permissions,
-			Owner: latchward.Owner{Type: t.Owner.Type, ID: t.Owner.ID, Name: t.Owner.Name},
+			Owner:         latchward.Owner{Type: t.Owner.Type, ID: t.Owner.ID, Name: t.Owner.Name},
+			MethodMatters: t.MethodMatters,
 		}
 	}
 	if s := reply.Subject; s != nil {

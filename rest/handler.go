@@ -108,7 +108,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		err = route.answer(w, r, id)
-		if caller.Token != nil && h.callers.due(caller.Token.ID, caller.At) {
+		if caller.Token.ID != 0 && h.callers.due(caller.Token.ID, caller.At) {
 			h.recordCall(r, &caller, statusOf(err))
 		}
 		return err

@@ -138,7 +138,7 @@ func readBatch(s *shape.Scanner) ([]question, error) {
 // decide asks the service and records the verdict, unless the caller will report the real response.
 func (h *handler) decide(ctx context.Context, q *question) (latchward.Verdict, error) {
 	v, err := h.service.Verify(ctx, q.VerifyRequest)
-	if err != nil || !q.record || q.DryRun || v.Token == nil || !v.Tracked() {
+	if err != nil || !q.record || q.DryRun || v.Token.ID == 0 || !v.Tracked() {
 		return v, err
 	}
 	now := h.now()
@@ -183,7 +183,7 @@ func appendVerdict(b []byte, v *latchward.Verdict) ([]byte, error) {
 	b = append(b, `,"reason":`...)
 	b = appendText(b, string(v.Reason))
 	b = append(b, `,"token":`...)
-	b, err := appendToken(b, v.Token)
+	b, err := appendToken(b, &v.Token)
 	b = append(b, `,"subject":`...)
 	b = appendSubject(b, &v.Subject)
 	b = append(b, `,"limits":[`...)
@@ -198,8 +198,8 @@ func appendVerdict(b []byte, v *latchward.Verdict) ([]byte, error) {
 	return append(b, '}'), err
 }
 
-func appendToken(b []byte, t *latchward.Token) ([]byte, error) {
-	if t == nil {
+func appendToken(b []byte, t *latchward.VerdictToken) ([]byte, error) {
+	if t.ID == 0 {
 		return append(b, "null"...), nil
 	}
 	b = append(b, `{"id":`...)
@@ -222,7 +222,8 @@ func appendToken(b []byte, t *latchward.Token) ([]byte, error) {
 	if err == nil {
 		b, err = appendJSON(b, t.Permissions, t.Permissions == nil)
 	}
-	return append(b, '}'), err
+	b = append(b, `,"method_matters":`...)
+	return append(strconv.AppendBool(b, t.MethodMatters), '}'), err
 }
 
 func appendSubject(b []byte, s *latchward.Subject) []byte {

@@ -243,11 +243,12 @@ func TestLocalVerifier(t *testing.T) {
 // The hand-made encoding says what the wire type says, for every verdict there can be.
 func TestVerdictEncoding(t *testing.T) {
 	at := time.Date(2025, 1, 15, 10, 30, 0, 123456789, time.FixedZone("", 3600))
-	tokens := []*latchward.Token{nil, {ID: 1, Name: "a", Kind: latchward.KindService, Permissions: []string{},
+	tokens := []latchward.VerdictToken{{}, {ID: 1, Name: "a", Kind: latchward.KindService, Permissions: []string{},
 		Owner: latchward.Owner{Type: latchward.OwnerUser, ID: 1}}, {
 		ID: math.MaxInt64, Name: "\u2028 </script>\x01\"\\", Kind: latchward.KindPersonal,
 		Metadata: map[string]any{"ü": []any{1.5, nil}},
 		Owner:    latchward.Owner{Type: latchward.OwnerUser, ID: 3, Name: "ö"}, Permissions: []string{"a.b", "c.d"},
+		MethodMatters: true,
 	}}
 	limits := []latchward.LimitStatus{{}, {Name: "rate_limit", Limit: 5, Window: time.Hour, Remaining: 0, Current: 6,
 		Reset: at.Add(1001 * time.Millisecond)}}
@@ -265,7 +266,7 @@ func TestVerdictEncoding(t *testing.T) {
 			}
 			back := rest.VerdictOf(&wire)
 			if back.Reason != v.Reason || back.RetryAfter() != v.RetryAfter() || back.Subject != v.Subject ||
-				(back.Token == nil) != (v.Token == nil) {
+				!reflect.DeepEqual(back.Token, v.Token) {
 				t.Errorf("%+v came back as %+v", v, back)
 			}
 		}

@@ -37,12 +37,13 @@ type Verdict struct {
 
 // VerdictToken is what a verdict tells about the token.
 type VerdictToken struct {
-	ID          int64          `json:"id"`
-	Name        string         `json:"name"`
-	Kind        latchward.Kind `json:"kind"`
-	Metadata    map[string]any `json:"metadata"`
-	Owner       Owner          `json:"owner"`
-	Permissions []string       `json:"permissions" null:"true" doc:"Null is the owner's rights."`
+	ID            int64          `json:"id"`
+	Name          string         `json:"name"`
+	Kind          latchward.Kind `json:"kind"`
+	Metadata      map[string]any `json:"metadata"`
+	Owner         Owner          `json:"owner"`
+	Permissions   []string       `json:"permissions" null:"true" doc:"Null is the owner's rights."`
+	MethodMatters bool           `json:"method_matters" doc:"An endpoint of the token names a method: let no override of it pass."`
 }
 
 // Subject is whom a verdict speaks about.
