@@ -40,10 +40,10 @@ type Needs struct {
 	Cost     int64                     // units of the limits; 0 = 1
 }
 
-// UnaryInterceptor returns an interceptor that lets only calls pass whose metadata "authorization" holds a token (or JWT)
-// that may make them. Tokens are judged for POST and the full method as path, as in the pattern "/store.Orders/*".
-// Handlers find the verdict with [latchward.VerdictFrom]. Metadata by which a caller claims to be somebody is removed, as
-// httpauth does with headers; limits are told in header metadata under the names that HTTP has for them. A call is
+// UnaryInterceptor returns an interceptor that lets only calls pass whose metadata "authorization" holds a token (or
+// JWT) that may make them. Tokens are judged for POST and the full method as path, as in the pattern "/store.Orders/*".
+// Handlers find the verdict with [latchward.VerdictFrom]. Metadata by which a caller claims to be somebody is removed,
+// as httpauth does with headers; limits are told in header metadata under the names that HTTP has for them. A call is
 // recorded when it ends in whatever way.
 //
 // It panics when there is no Verifier.
@@ -72,7 +72,9 @@ func UnaryInterceptor(o Options) grpc.UnaryServerInterceptor {
 // stream ends soon after its token was revoked. That costs nothing of a limit.
 func StreamInterceptor(o Options) grpc.StreamServerInterceptor {
 	guard := newGuard(o)
-	return func(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	return func(
+		server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
+	) (err error) {
 		c, err := guard.enter(stream.Context(), info.FullMethod)
 		finished := false
 		defer func() { c.finish(err, finished) }()

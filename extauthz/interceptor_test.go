@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health/grpc_health_v1"
+	health "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -81,7 +81,7 @@ func (w *world) requests() []latchward.VerifyRequest {
 
 // service answers health checks with what it knows of the caller.
 type service struct {
-	grpc_health_v1.UnimplementedHealthServer
+	health.UnimplementedHealthServer
 	seen chan seen
 	step chan struct{} // lets Watch send once more
 }
@@ -97,7 +97,7 @@ func look(ctx context.Context) seen {
 	return seen{v, md.Get("x-latchward-owner")}
 }
 
-func (s *service) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+func (s *service) Check(ctx context.Context, r *health.HealthCheckRequest) (*health.HealthCheckResponse, error) {
 	s.seen <- look(ctx)
 	switch r.Service {
 	case "absent":
@@ -105,27 +105,31 @@ func (s *service) Check(ctx context.Context, r *grpc_health_v1.HealthCheckReques
 	case "panic":
 		panic("as asked")
 	}
-	return &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}, nil
+	return &health.HealthCheckResponse{Status: health.HealthCheckResponse_SERVING}, nil
 }
 
-func (s *service) Watch(_ *grpc_health_v1.HealthCheckRequest, stream grpc.ServerStreamingServer[grpc_health_v1.HealthCheckResponse]) error {
+func (s *service) Watch(
+	_ *health.HealthCheckRequest, stream grpc.ServerStreamingServer[health.HealthCheckResponse],
+) error {
 	s.seen <- look(stream.Context())
 	for range s.step {
-		if err := stream.Send(&grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}); err != nil {
+		if err := stream.Send(&health.HealthCheckResponse{Status: health.HealthCheckResponse_SERVING}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func start(t *testing.T, w *world, o extauthz.Options) (grpc_health_v1.HealthClient, *service) {
+func start(t *testing.T, w *world, o extauthz.Options) (health.HealthClient, *service) {
 	t.Helper()
 	o.Verifier, o.Now = w, w.clock
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	recovering := func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (reply any, err error) {
+	recovering := func(
+		ctx context.Context, r any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler,
+	) (reply any, err error) {
 		defer func() {
 			if recover() != nil {
 				err = status.Error(codes.Internal, "panicked")
@@ -138,7 +142,7 @@ func start(t *testing.T, w *world, o extauthz.Options) (grpc_health_v1.HealthCli
 		grpc.StreamInterceptor(extauthz.StreamInterceptor(o)),
 	)
 	s := &service{seen: make(chan seen, 10), step: make(chan struct{})}
-	grpc_health_v1.RegisterHealthServer(server, s)
+	health.RegisterHealthServer(server, s)
 	go server.Serve(listener) //nolint:errcheck // ends with Stop
 	t.Cleanup(server.Stop)
 	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -146,7 +150,7 @@ func start(t *testing.T, w *world, o extauthz.Options) (grpc_health_v1.HealthCli
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return grpc_health_v1.NewHealthClient(conn), s
+	return health.NewHealthClient(conn), s
 }
 
 func with(t *testing.T, secret string) context.Context {
@@ -157,9 +161,9 @@ func with(t *testing.T, secret string) context.Context {
 	return ctx
 }
 
-func check(ctx context.Context, c grpc_health_v1.HealthClient, service string) (metadata.MD, error) {
+func check(ctx context.Context, c health.HealthClient, service string) (metadata.MD, error) {
 	var header metadata.MD
-	_, err := c.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: service}, grpc.Header(&header))
+	_, err := c.Check(ctx, &health.HealthCheckRequest{Service: service}, grpc.Header(&header))
 	return header, err
 }
 
@@ -247,7 +251,9 @@ func TestNeeds(t *testing.T) {
 		code         codes.Code
 		message      string
 	}{
-		{"held", "good", extauthz.Needs{Query: query("health.read"), Roles: []string{"clerk"}, Groups: []string{"store"}}, codes.OK, ""},
+		{"held", "good", extauthz.Needs{
+			Query: query("health.read"), Roles: []string{"clerk"}, Groups: []string{"store"},
+		}, codes.OK, ""},
 		{"permission", "good", extauthz.Needs{Query: query("health.write")}, codes.PermissionDenied,
 			"Insufficient permissions: Needs the permission health.write"},
 		{"role", "good", extauthz.Needs{Roles: []string{"boss"}}, codes.PermissionDenied, "Needs the role boss"},
@@ -287,7 +293,7 @@ func TestUnaryFailures(t *testing.T) {
 func TestStream(t *testing.T) {
 	w := newWorld()
 	client, s := start(t, w, extauthz.Options{})
-	stream, err := client.Watch(with(t, "good"), &grpc_health_v1.HealthCheckRequest{Service: "x"})
+	stream, err := client.Watch(with(t, "good"), &health.HealthCheckRequest{Service: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +325,7 @@ func TestStream(t *testing.T) {
 
 func TestStreamRefused(t *testing.T) {
 	client, s := start(t, newWorld(), extauthz.Options{})
-	stream, err := client.Watch(with(t, ""), &grpc_health_v1.HealthCheckRequest{})
+	stream, err := client.Watch(with(t, ""), &health.HealthCheckRequest{})
 	if err == nil {
 		_, err = stream.Recv()
 	}

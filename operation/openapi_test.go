@@ -134,7 +134,8 @@ func TestDocumentOfInput(t *testing.T) {
 		t.Error("colour")
 	}
 	body := at(t, d, "components", "schemas", "everything").(map[string]any)
-	if got := strings.Join(keys(body["properties"]), " "); got != "count item labels" || body["additionalProperties"] != false {
+	if got := strings.Join(keys(body["properties"]), " "); got != "count item labels" ||
+		body["additionalProperties"] != false {
 		t.Errorf("body: %s %v", got, body)
 	}
 	name := at(t, d, "components", "schemas", "item", "properties", "name").(map[string]any)

@@ -68,8 +68,8 @@ type Operation struct {
 // None is what comes out of a function that answers with nothing but its status.
 type None struct{}
 
-// API serves operations. Make it with [New] and add all operations before the first request; from then on it is safe for
-// concurrent use.
+// API serves operations. Make it with [New] and add all operations before the first request; from then on it is safe
+// for concurrent use.
 type API struct {
 	options  Options
 	judge    httpauth.Judge // for paths alone
@@ -148,8 +148,8 @@ func Delete[In, Out any](api *API, o Operation, do func(context.Context, In) (Ou
 // Validate() error of In or *In is asked before do is. Out is anything that has JSON, or [None]. An error of do is
 // answered by its code and message (see [latchward.Error]), any other with a 500 that tells nothing and is logged.
 //
-// Handle panics for what can never work: types without JSON, parameters that do not fit the path, a query that cannot be
-// parsed, rights asked of a caller who may be anonymous, and a method and path that are taken.
+// Handle panics for what can never work: types without JSON, parameters that do not fit the path, a query that cannot
+// be parsed, rights asked of a caller who may be anonymous, and a method and path that are taken.
 func Handle[In, Out any](api *API, method string, o Operation, do func(context.Context, In) (Out, error)) {
 	e := api.newEntry(method, o, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	e.answer = func(w http.ResponseWriter, r *http.Request) (any, error) {

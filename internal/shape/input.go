@@ -31,8 +31,8 @@ func unsupported(message string) error {
 }
 
 // ReadBody appends the body of r, of at most most bytes, to buffer. An empty body is as good as none and needs no media
-// type. A browser can send JSON as text/plain without asking first, and a compressed body has no bound: both are refused
-// (bar 98, 114). Errors are a [Fault] or of code invalid.
+// type. A browser can send JSON as text/plain without asking first, and a compressed body has no bound: both are
+// refused (bar 98, 114). Errors are a [Fault] or of code invalid.
 func ReadBody(w http.ResponseWriter, r *http.Request, buffer []byte, most int64) ([]byte, error) {
 	switch encoding := r.Header.Get("Content-Encoding"); {
 	case r.ContentLength == 0:

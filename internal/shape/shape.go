@@ -1,5 +1,5 @@
-// Package shape reads off a Go type what it looks like in JSON. One shape checks what callers send and becomes the schema
-// in an OpenAPI document, so that these cannot disagree.
+// Package shape reads off a Go type what it looks like in JSON. One shape checks what callers send and becomes the
+// schema in an OpenAPI document, so that these cannot disagree.
 package shape
 
 import (
@@ -33,7 +33,7 @@ const (
 //
 //	doc:"..."      what it means
 //	null:"true"    null is a value; so it is for pointers, maps and interfaces, unless "false"
-//	range:"1,10"   least and most of a number, of the characters of a text, of the items of a list; either may be left out
+//	range:"1,10"   least and most of a number, of the characters of a text, of the items of a list; both optional
 //	enum:"a,b"     the only values of a text, or of the texts of a list
 //
 // and a member is required unless its json tag says omitempty or omitzero. A Shape is not changed once it was made.
@@ -111,7 +111,8 @@ func (r *Reader) Of(t reflect.Type) *Shape {
 }
 
 // Fields returns the fields of a struct as encoding/json sees them: exported, and those of embedded structs in place of
-// these. Index leads to them from t. Optional ones come from an embedded pointer: all of its members are there, or none.
+// these. Index leads to them from t. Optional ones come from an embedded pointer: all of its members are there, or
+// none.
 func Fields(t reflect.Type) []Field {
 	var list []Field
 	for i := range t.NumField() {
