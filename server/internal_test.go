@@ -59,7 +59,7 @@ func TestLogCutsBetweenCharacters(t *testing.T) {
 // testServer returns a server that only has a log, which goes to the buffer.
 func testServer(log *bytes.Buffer) *Server {
 	c := Config{Prefix: "lw_", LogLevel: "debug", LogFormat: "text", Logs: log}
-	return &Server{core: &core{config: c, log: newLogger(&c)}}
+	return &Server{protection: &protection{core: &core{config: c, log: newLogger(&c)}}}
 }
 
 // bar 130, 131

@@ -23,6 +23,8 @@ type Sources struct {
 	File        string            // "" = DefaultFile in the working directory, if there is one
 	Environment []string          // as from os.Environ; empty values count as not set
 	Flags       map[string]string // by key of the setting
+
+	program map[string]string // by key of the setting; of a program of somebody's own
 }
 
 // clientEnvironment are the variables that only the command line reads.
@@ -43,6 +45,13 @@ func Load(s Sources) (Config, error) {
 	l.environment(s.Environment)
 	for _, key := range slices.Sorted(maps.Keys(s.Flags)) {
 		l.set(key, s.Flags[key], "--"+l.settings[key].Flag)
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.program)) {
+		if _, known := l.settings[key]; !known {
+			l.faults = append(l.faults, fault{"", key, "is not the key of a setting"})
+			continue
+		}
+		l.set(key, s.program[key], "")
 	}
 	if len(l.faults) == 0 {
 		l.faults = l.config.validate()

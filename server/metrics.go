@@ -18,10 +18,11 @@ const (
 	surfaceManagement surface = iota
 	surfaceVerify
 	surfaceGateway
-	surfaces // how many there are
+	surfaceProgram // handlers of a program that this server is part of
+	surfaces       // how many there are
 )
 
-func (s surface) String() string { return [...]string{"management", "verify", "gateway"}[s] }
+func (s surface) String() string { return [...]string{"management", "verify", "gateway", "program"}[s] }
 
 // metrics are what /metrics shows. No label takes a value from a request (bar 99).
 type metrics struct {

@@ -35,6 +35,9 @@ func (s *Server) route(management http.Handler) http.Handler {
 	}
 	return s.safely(func(w *response, r *http.Request) {
 		surface, start := surfaceOf(r), time.Now()
+		if surface == surfaceGateway && s.besideFor(r) != nil {
+			surface = surfaceProgram
+		}
 		s.active.Add(1)
 		defer s.active.Done()
 		defer s.answered(r, surface, w, start)
@@ -42,8 +45,12 @@ func (s *Server) route(management http.Handler) http.Handler {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
-		if surface == surfaceGateway {
+		switch surface {
+		case surfaceGateway:
 			proxy.ServeHTTP(w, r)
+			return
+		case surfaceProgram:
+			s.besideFor(r).ServeHTTP(w, r)
 			return
 		}
 		_ = http.NewResponseController(w).SetReadDeadline(start.Add(bodyTimeout)) // where the connection can

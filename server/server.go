@@ -18,13 +18,13 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/gateway"
-	"github.com/latchward/latchward/httpauth"
 )
 
 // Server is a Latchward that listens. Make it with [Open]; it takes requests while [Server.Run] runs.
 type Server struct {
-	*core
+	*protection
 	gateway  *gateway.Gateway // nil without upstreams
+	beside   []beside         // handlers of the program that this is part of
 	metrics  *metrics
 	served   []*served
 	ready    atomic.Bool    // takes requests
@@ -50,7 +50,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{core: k, pause: func() { time.Sleep(c.DrainDelay) }}
+	s := &Server{protection: &protection{core: k}, pause: func() { time.Sleep(c.DrainDelay) }}
 	if err := s.assemble(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -58,29 +58,21 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 }
 
 func (s *Server) assemble() error {
-	proxies, err := httpauth.NewProxies(s.config.TrustedProxies, s.config.AddressHeader)
+	management, err := s.open()
 	if err != nil {
 		return err
 	}
-	persons, err := openPersons(&s.config, s.service, s.log)
-	if err != nil {
-		return err
-	}
-	guard := httpauth.NewGuard(s.config.UnprovenPerMinute, nil)
-	if err := s.openGateway(persons, proxies, guard); err != nil {
+	if err := s.openGateway(); err != nil {
 		return err
 	}
 	s.metrics = newMetrics(s)
-	return s.listen(s.management(persons, proxies, guard))
+	return s.listen(management)
 }
 
-func (s *Server) openGateway(persons httpauth.PersonAuthenticator, p *httpauth.Proxies, g *httpauth.Guard) error {
+func (s *Server) openGateway() error {
 	c := &s.config
 	if len(c.Upstreams) == 0 {
 		return nil
-	}
-	if !c.AcceptJWT {
-		persons = nil
 	}
 	upstreams, err := c.gatewayUpstreams()
 	if err != nil {
@@ -91,7 +83,7 @@ func (s *Server) openGateway(persons httpauth.PersonAuthenticator, p *httpauth.P
 		return err
 	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Verifier: s.service, Recorder: s.service, Persons: persons, Proxies: p, Guard: g, Base: c.Base,
+		Verifier: s.service, Recorder: s.service, Persons: s.persons, Proxies: s.proxies, Guard: s.guard, Base: c.Base,
 		Prefix: c.Prefix, Upstreams: upstreams, PassCredential: c.PassCredential, Open: c.open(), RootCAs: roots,
 		DialTimeout: c.ConnectTimeout, HeaderTimeout: c.AnswerTimeout, StreamEnded: s.service.StreamEnded, Logger: s.log,
 	})
