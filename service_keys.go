@@ -84,12 +84,12 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 		return err
 	}
 	had, has := fingerprints(s.keys.Load()), fingerprints(ring)
+	if err := authorizeKeys(p, had, has); err != nil {
+		return err
+	}
 	err = s.tx(ctx, func(tx Tx) error {
 		for version, fingerprint := range has {
 			if had[version] == "" {
-				if !p.May(PermissionKeysRotate) {
-					return lacks(PermissionKeysRotate)
-				}
 				if err := s.saveKey(tx, p, ActionKeyRotate, version, fingerprint); err != nil {
 					return err
 				}
@@ -97,9 +97,6 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 		}
 		for version := range had {
 			if has[version] == "" {
-				if !p.May(PermissionKeysDrop) {
-					return lacks(PermissionKeysDrop)
-				}
 				if err := s.saveKey(tx, p, ActionKeyDrop, version, ""); err != nil {
 					return err
 				}
@@ -111,6 +108,29 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 		s.keys.Store(ring)
 	}
 	return err
+}
+
+func authorizeKeys(p Principal, had, has map[int]string) error {
+	if !p.May(PermissionKeysRotate) && !p.May(PermissionKeysDrop) {
+		return lacks(PermissionKeysRotate)
+	}
+	for version, fingerprint := range has {
+		switch had[version] {
+		case fingerprint:
+		case "":
+			if !p.May(PermissionKeysRotate) {
+				return lacks(PermissionKeysRotate)
+			}
+		default:
+			return Errorf(CodeConflict, "server key v%d is another one in the new ring: a version stands for one key for ever", version)
+		}
+	}
+	for version := range had {
+		if has[version] == "" && !p.May(PermissionKeysDrop) {
+			return lacks(PermissionKeysDrop)
+		}
+	}
+	return nil
 }
 
 func fingerprints(ring *KeyRing) map[int]string {

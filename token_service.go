@@ -128,7 +128,10 @@ func grant(tx Tx, p Principal, t *Token, before held, named names) error {
 		return err
 	}
 	if t.Kind == KindPersonal {
-		return nil // narrows what its owner holds
+		if (t.Permissions == nil) == (before.permissions == nil) && slices.Equal(t.Permissions, before.permissions) {
+			return nil
+		}
+		return authorizeSecret(tx, p, t) // p may have issued it, narrowed, for somebody who holds more
 	}
 	if err := authorizeGiving(tx, p, added); err != nil {
 		return err
