@@ -4,6 +4,7 @@ package latchward_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -67,6 +68,45 @@ func TestVerifyAllocatesNothing(t *testing.T) {
 		}
 		if allocations != 0 {
 			t.Errorf("%s: %v allocations", c.name, allocations)
+		}
+	}
+}
+
+// Fifty permissions by three roles, and a query that goes through many of them, cost no allocation either.
+func TestVerifyOfRightsAllocatesNothing(t *testing.T) {
+	f := newFixture(t, nil)
+	roles := []string{"one", "two", "three"}
+	var all []string
+	for i, name := range roles {
+		grants := []string{fmt.Sprintf("area%d.*", i), "*.read"}
+		for j := range 15 {
+			grants = append(grants, fmt.Sprintf("resource%d.action%d", i, j))
+		}
+		all = append(all, grants...)
+		must[*latchward.Role](t)(f.CreateRole(f.ctx, latchward.NewRole{Name: name, Permissions: grants}))
+	}
+	owner := must[*latchward.User](t)(f.CreateUser(f.ctx, latchward.NewUser{Name: "olga", Roles: roles}))
+	owned := &latchward.Owner{Type: latchward.OwnerUser, ID: int64(owner.ID)}
+	query := must[latchward.PermissionQuery](t)(latchward.ParsePermissionQuery("q",
+		"(unknown.write OR resource2.action14) AND NOT legacy.x AND area1.anything AND (what.ever OR orders.read)"))
+	for name, n := range map[string]latchward.NewToken{
+		"personal": {Owner: owned},
+		"narrowed": {Owner: owned, Permissions: all},
+		"service":  {Owner: owned, Kind: latchward.KindService, Roles: roles, Permissions: all},
+	} {
+		n.RateLimit = latchward.MaxRateLimit
+		r := latchward.VerifyRequest{
+			Secret: f.create(t, n).Secret, Method: "GET", Path: "/products", Permissions: []string{"resource0.action3"}, Query: query,
+		}
+		ctx := context.Background()
+		if got := f.verify(t, ctx, r); got != latchward.ReasonAllowed {
+			t.Errorf("%s: %s", name, got)
+		}
+		for range 300 {
+			f.verify(t, ctx, r)
+		}
+		if allocations := testing.AllocsPerRun(500, func() { f.verify(t, ctx, r) }); allocations != 0 {
+			t.Errorf("%s: %v allocations", name, allocations)
 		}
 	}
 }
