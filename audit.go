@@ -37,6 +37,20 @@ const (
 	ActionKeyRotate        = "key.rotate"
 	ActionKeyDrop          = "key.drop"
 	ActionStreamEnd        = "stream.end" // an open stream was ended because its token stopped being valid
+
+	ActionSetup            = "setup" // the first administrator set themselves up
+	ActionSessionCreate    = "session.create"
+	ActionSessionEnd       = "session.end"
+	ActionPasswordSet      = "account.password"
+	ActionPasswordCode     = "account.password_code"
+	ActionTOTPOn           = "account.totp_on"
+	ActionTOTPOff          = "account.totp_off"
+	ActionRecoveryCodes    = "account.recovery_codes"
+	ActionRecoveryCodeUsed = "account.recovery_code_used"
+	ActionPasskeyAdd       = "account.passkey_add"
+	ActionPasskeyRemove    = "account.passkey_remove"
+	ActionIdentityLink     = "account.identity_link"
+	ActionIdentityUnlink   = "account.identity_unlink"
 )
 
 // AuditEntry tells who changed what, when and from where. It is written in the transaction of the change (B-16) and

@@ -33,6 +33,7 @@ type Options struct {
 	FlushInterval   time.Duration    // between flushes of usage; 0 = 200 ms
 	KeepEvents      time.Duration    // raw usage; 0 = 30 days
 	KeepHours       time.Duration    // hourly rollups; 0 = 2 years
+	Passwords       PasswordHasher   // nil = nobody signs in with a password
 	Now             func() time.Time // nil = time.Now
 	Random          io.Reader        // nil = crypto/rand.Reader
 	Logger          *slog.Logger     // nil = nowhere
@@ -62,6 +63,8 @@ type Service struct {
 	options   Options
 	subjects  subjects
 	declared  []*Permission // the registry less what was added by hand
+	attempts  *attempts
+	setup     setup
 }
 
 // New returns a Service over o.Store. It refuses, with code conflict, a key ring that lacks a key under which the
@@ -112,6 +115,7 @@ func (s *Service) setDefaults() {
 	}
 	s.local, _ = s.limiter.(*LocalLimiter)
 	s.creations = NewLocalLimiter(LocalLimiterOptions{})
+	s.attempts = newAttempts()
 	s.creation = Limit{Name: "creations", N: orDefault(o.CreationLimit, 1000), Window: time.Minute}
 	s.cache = newCache(s.store, o.CacheSize)
 	o.FlushInterval = orDefault(o.FlushInterval, 200*time.Millisecond)
@@ -172,6 +176,7 @@ func (s *Service) Run(ctx context.Context) error {
 	every(time.Minute, "deactivate idle tokens", s.SweepIdle)
 	every(10*time.Second, "forget idle limits", s.sweepLimits)
 	every(time.Minute, "prune usage", s.pruneUsage)
+	every(time.Minute, "prune sessions", s.pruneSessions)
 	<-ctx.Done()
 	jobs.Wait()
 	return s.lastFlush(context.WithoutCancel(ctx))
@@ -195,6 +200,7 @@ func (s *Service) tx(ctx context.Context, f func(tx Tx) error) error {
 func (s *Service) sweepLimits(context.Context) error {
 	now := s.instant(s.now())
 	s.creations.Sweep(now)
+	s.attempts.limiter.Sweep(now)
 	if s.local != nil {
 		s.local.Sweep(now)
 	}

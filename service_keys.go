@@ -83,6 +83,10 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 	if err != nil {
 		return err
 	}
+	sealed, err := s.sealedAccounts(ctx)
+	if err != nil {
+		return err
+	}
 	had, has := fingerprints(s.keys.Load()), fingerprints(ring)
 	if err := authorizeKeys(p, had, has); err != nil {
 		return err
@@ -100,6 +104,11 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 				if err := s.saveKey(tx, p, ActionKeyDrop, version, ""); err != nil {
 					return err
 				}
+			}
+		}
+		for _, id := range sealed {
+			if err := s.reseal(tx, id, s.keys.Load(), ring); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -121,6 +121,7 @@ type Store interface {
 	Ping(ctx context.Context) error
 
 	UsageStore
+	AccountStore
 }
 
 // Tx is a transaction. It sees its own writes. It must not be used after f returned.
@@ -196,4 +197,6 @@ type Tx interface {
 
 	// SaveKeyFingerprint remembers that the server key of a version was in use; "" forgets it.
 	SaveKeyFingerprint(version int, fingerprint string) error
+
+	AccountTx
 }

@@ -157,6 +157,9 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 		if u.Active != nil && *u.Active != user.Active {
 			user.Active = *u.Active
 			action = map[bool]string{true: ActionUserEnable, false: ActionUserDisable}[user.Active]
+			if _, err := tx.DeleteSessions(id, SessionID{}); err != nil {
+				return "", err
+			}
 		}
 		return action, entitle(tx, p, user, names{u.Roles, u.Groups, u.Licenses}, u.Administrator)
 	})
@@ -167,6 +170,9 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
 	_, err := s.changeUser(ctx, PermissionUsersDelete, id, func(tx Tx, p Principal, user *User, now time.Time) (string, error) {
 		if err := s.revokeAllOf(tx, p, Owner{Type: OwnerUser, ID: int64(id)}, now); err != nil {
+			return "", err
+		}
+		if err := closeAccount(tx, id, now); err != nil {
 			return "", err
 		}
 		user.Name, user.Email, user.Active, user.RemovedAt = "", "", false, now

@@ -32,6 +32,13 @@ type altered struct {
 	keyCounts        func() (map[int]int64, error)
 	ping             func() error
 
+	account           func(latchward.UserID) (*latchward.Account, error)
+	accounts          func(latchward.UserID, int) ([]*latchward.Account, error)
+	accountByIdentity func(latchward.LinkedIdentity) (*latchward.Account, error)
+	session           func(latchward.SessionID) (*latchward.Session, error)
+	sessions          func(latchward.UserID) ([]*latchward.Session, error)
+	pruneSessions     func(time.Time, int) (int, error)
+
 	usageOffset   func(string) (latchward.JournalOffset, error)
 	addUsage      func(latchward.UsageBatch) error
 	usageCells    func(latchward.UsageQuery, func(latchward.UsageKey, latchward.UsageCell) error) error
@@ -213,6 +220,12 @@ type alteredTx struct {
 	saveUser         func(*latchward.User) error
 	appendAudit      func(*latchward.AuditEntry) error
 	saveFingerprint  func(int, string) error
+	account          func(latchward.UserID) (*latchward.Account, error)
+	saveAccount      func(*latchward.Account) error
+	session          func(latchward.SessionID) (*latchward.Session, error)
+	saveSession      func(*latchward.Session) error
+	deleteSession    func(latchward.SessionID) error
+	deleteSessions   func(latchward.UserID, latchward.SessionID) (int, error)
 }
 
 func orTx[A any](wrong, right func(A) error, a A) error {

@@ -23,6 +23,7 @@ func mutants() []mutant {
 		recordMutants(roles(), roleHooks()), recordMutants(groups(), groupHooks()), recordMutants(licenses(), licenseHooks()),
 		deleteMutants(roles(), roleHooks(), "Roles"), deleteMutants(licenses(), licenseHooks(), "Licenses"),
 		groupMutants(), seatMutants(), heldMutants(), groupOwnerMutants(), permissionMutants(),
+		accountMutants(), sessionMutants(),
 		addUsageMutants(), cellMutants(), eventMutants(), countMutants(), removalMutants(),
 	)
 }

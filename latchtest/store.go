@@ -30,7 +30,7 @@ type storePromise struct {
 	check    func(t *trial)
 }
 
-// RunStore checks every promise of [latchward.Store] and [latchward.UsageStore]. newStore returns an empty store, each
+// RunStore checks every promise of [latchward.Store], [latchward.UsageStore] and [latchward.AccountStore]. newStore returns an empty store, each
 // time another one, and closes it by way of t.Cleanup.
 func RunStore(t *testing.T, newStore func(t *testing.T) latchward.Store) {
 	t.Helper()
@@ -58,6 +58,7 @@ func storePromises() []storePromise {
 		recordPromises(roles()), recordPromises(groups()), recordPromises(licenses()),
 		deletePromises(roles()), deletePromises(licenses()),
 		groupPromises(), seatPromises(), permissionPromises(), heldPromises(), groupOwnerPromises(),
+		accountPromises(), saveAccountPromises(), sessionPromises(), saveSessionPromises(),
 		addUsagePromises(), usageCellPromises(), usageEventPromises(), usageCountPromises(), usageRemovalPromises(),
 	)
 }

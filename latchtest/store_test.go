@@ -17,7 +17,8 @@ import (
 // something that the documentation says.
 func TestStoreSentences(t *testing.T) {
 	docs := readDocs(t, "../store.go", "../usage.go", "../token.go", "../token_list.go", "../user.go",
-		"../audit.go", "../context.go", "../role.go", "../group.go", "../license.go", "../permission.go")
+		"../audit.go", "../context.go", "../role.go", "../group.go", "../license.go", "../permission.go",
+		"../account.go", "../session.go")
 	quoted := map[string][]string{}
 	for _, p := range storePromises() {
 		method, _, _ := strings.Cut(p.name, "/")
@@ -67,7 +68,9 @@ func readDocs(t *testing.T, files ...string) documentation {
 }
 
 func (d *documentation) addInterface(spec *ast.TypeSpec) {
-	prefix, wanted := map[string]string{"Store": "", "UsageStore": "", "Tx": "Tx."}[spec.Name.Name]
+	prefix, wanted := map[string]string{
+		"Store": "", "UsageStore": "", "AccountStore": "", "Tx": "Tx.", "AccountTx": "Tx.",
+	}[spec.Name.Name]
 	methods, ok := spec.Type.(*ast.InterfaceType)
 	if !wanted || !ok {
 		return

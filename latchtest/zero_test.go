@@ -92,3 +92,25 @@ func (zeroStore) ForgetUsage(context.Context, int) (int, error)   { return 0, ni
 func (zeroStore) PruneUsage(context.Context, latchward.UsageRetention, int) (int, error) {
 	return 0, nil
 }
+
+func (zeroStore) Account(context.Context, latchward.UserID) (*latchward.Account, error) {
+	return nil, nil
+}
+
+func (zeroStore) Accounts(context.Context, latchward.UserID, int) ([]*latchward.Account, error) {
+	return nil, nil
+}
+
+func (zeroStore) AccountByIdentity(context.Context, latchward.LinkedIdentity) (*latchward.Account, error) {
+	return nil, nil
+}
+
+func (zeroStore) Session(context.Context, latchward.SessionID) (*latchward.Session, error) {
+	return nil, nil
+}
+
+func (zeroStore) Sessions(context.Context, latchward.UserID) ([]*latchward.Session, error) {
+	return nil, nil
+}
+
+func (zeroStore) PruneSessions(context.Context, time.Time, int) (int, error) { return 0, nil }

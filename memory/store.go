@@ -31,6 +31,8 @@ type Store struct {
 	rights       rights
 	audit        []*latchward.AuditEntry // oldest first
 	fingerprints map[int]string
+	accounts     map[latchward.UserID]*latchward.Account
+	sessions     map[latchward.SessionID]*latchward.Session
 
 	// The last ids given out. They never go back, so that no id is used twice.
 	lastToken latchward.TokenID
@@ -58,6 +60,8 @@ func New() *Store {
 		users:        map[latchward.UserID]*latchward.User{},
 		rights:       newRights(),
 		fingerprints: map[int]string{},
+		accounts:     map[latchward.UserID]*latchward.Account{},
+		sessions:     map[latchward.SessionID]*latchward.Session{},
 		usage:        newUsage(),
 	}
 }

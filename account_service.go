@@ -1,0 +1,451 @@
+package latchward
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AccountView is what somebody may see of their own account.
+type AccountView struct {
+	User          User
+	HasPassword   bool
+	HasTOTP       bool
+	RecoveryCodes int // not used yet
+	Identities    []LinkedIdentity
+	Passkeys      []Passkey
+}
+
+// Account returns the account of whoever acts.
+func (s *Service) Account(ctx context.Context) (*AccountView, error) {
+	p, err := ownAccount(ctx)
+	if err != nil {
+		return nil, err
+	}
+	user, err := s.store.User(ctx, UserID(p.ID))
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.account(ctx, user.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &AccountView{
+		User: *user, HasPassword: a.Password != "", HasTOTP: a.TOTP != "", RecoveryCodes: len(a.RecoveryCodes),
+		Identities: a.Identities, Passkeys: a.Passkeys,
+	}, nil
+}
+
+// Rename changes the name of whoever acts.
+func (s *Service) Rename(ctx context.Context, name string) error {
+	p, err := ownAccount(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.timestamp()
+	return s.onAccount(ctx, UserID(p.ID), func(tx Tx, user *User, _ *Account) error {
+		before := userFacts(user)
+		user.Name, user.UpdatedAt = strings.TrimSpace(name), now
+		if user.Name == "" && user.Email == "" && user.ExternalID == "" {
+			return Invalid("name", "Give a name.")
+		}
+		if err := user.Validate(); err != nil {
+			return err
+		}
+		if err := tx.SaveUser(user); err != nil {
+			return err
+		}
+		return s.auditUser(tx, p, ActionUserUpdate, user, before, now)
+	})
+}
+
+// changeAccount lets edit change the account of whoever acts, and notes it. Where the action is "" edit has noted it itself.
+func (s *Service) changeAccount(
+	ctx context.Context, p Principal, action string, edit func(tx Tx, user *User, a *Account) (map[string]any, error),
+) error {
+	now := s.timestamp()
+	return s.onAccount(ctx, UserID(p.ID), func(tx Tx, user *User, a *Account) error {
+		after, err := edit(tx, user, a)
+		if err != nil {
+			return err
+		}
+		a.UpdatedAt = now
+		if err := tx.SaveAccount(a); err != nil {
+			return err
+		}
+		return s.auditAccount(tx, p, action, user, after, now)
+	})
+}
+
+// SetPassword gives whoever acts another password. Who has one must show it; who has none must have signed in a short
+// while ago, see [NeedsConfirmation]. All other sessions of the person end, and the one they act through gets another
+// secret. Errors: unauthenticated for a wrong password; invalid for a new one that is too easy; exhausted.
+func (s *Service) SetPassword(ctx context.Context, current, next Secret) (*SignedIn, error) {
+	p, session, err := s.ownSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := ValidatePassword(next, view.User.Email, view.User.Name); err != nil {
+		return nil, err
+	}
+	old, err := s.provePassword(ctx, session, current)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := s.options.Passwords.Digest(ctx, next)
+	if err != nil {
+		return nil, err
+	}
+	return s.renew(ctx, p, session, ActionPasswordSet, func(tx Tx, a *Account) error {
+		if a.Password != old {
+			return errWrongPassword()
+		}
+		a.Password, a.PasswordCode = digest, PasswordCode{}
+		_, err := tx.DeleteSessions(a.UserID, session.ID)
+		return err
+	})
+}
+
+// provePassword checks the password of whoever has a session, and returns its digest. Who has none must have signed in
+// recently.
+func (s *Service) provePassword(ctx context.Context, session Session, password Secret) (digest string, err error) {
+	if err := s.passwordsOn(); err != nil {
+		return "", err
+	}
+	account, err := s.account(ctx, session.UserID)
+	if err != nil {
+		return "", err
+	}
+	if account.Password == "" {
+		if !session.Recent(s.timestamp()) {
+			return "", errNotRecent
+		}
+		return "", nil
+	}
+	// Counted for the session: who has it can only lock out themselves.
+	counted := attempt{device: AccountDigest(session.ID)}
+	if err := s.attempts.take(ctx, s.instant(s.now()), counted); err != nil {
+		return "", err
+	}
+	good, err := s.options.Passwords.Matches(ctx, password, account.Password)
+	if err == nil && !good {
+		err = &Error{Code: CodeUnauthenticated, Field: "current", Message: "The password is wrong."}
+	}
+	return account.Password, err
+}
+
+// Reauthenticate takes the password of whoever acts as proof that it is still them, and gives their session another
+// secret. Errors: unauthenticated for a wrong password; conflict when they have none and must sign in anew; exhausted.
+func (s *Service) Reauthenticate(ctx context.Context, password Secret) (*SignedIn, error) {
+	p, session, err := s.ownSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.provePassword(ctx, session, password)
+	if NeedsConfirmation(err) || err == nil && old == "" {
+		return nil, Errorf(CodeConflict, "Sign out and in again to confirm that it is you.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.renew(ctx, p, session, "", func(_ Tx, a *Account) error {
+		if a.Password != old {
+			return errWrongPassword()
+		}
+		return nil
+	})
+}
+
+// ownSession returns who acts in ctx, and through which session.
+func (s *Service) ownSession(ctx context.Context) (Principal, Session, error) {
+	p, err := ownAccount(ctx)
+	if err != nil {
+		return p, Session{}, err
+	}
+	session, ok := SessionFrom(ctx)
+	if !ok || session.UserID != UserID(p.ID) {
+		return p, Session{}, errNoSession()
+	}
+	return p, session, nil
+}
+
+// renew changes an account and puts a new session with another secret in place of the one through which its owner acts.
+func (s *Service) renew(
+	ctx context.Context, p Principal, session Session, action string, edit func(tx Tx, a *Account) error,
+) (begun *SignedIn, err error) {
+	secret, err := s.randomSecret()
+	if err != nil {
+		return nil, err
+	}
+	now := s.timestamp()
+	err = s.onAccount(ctx, session.UserID, func(tx Tx, user *User, a *Account) error {
+		current, err := tx.Session(session.ID)
+		if ErrorCode(err) == CodeNotFound {
+			return errNoSession()
+		}
+		if err == nil {
+			err = edit(tx, a)
+		}
+		if err != nil {
+			return err
+		}
+		begun = &SignedIn{Session: *current, Secret: secret}
+		begun.Session.ID = SessionID(accountDigest(purposeSession, secret.Expose()))
+		begun.Session.AuthenticatedAt, begun.Session.SeenAt, a.UpdatedAt = now, now, now
+		if err := tx.DeleteSession(session.ID); err != nil {
+			return err
+		}
+		if err := tx.SaveSession(&begun.Session); err != nil {
+			return err
+		}
+		if err := tx.SaveAccount(a); err != nil || action == "" {
+			return err
+		}
+		return s.auditAccount(tx, p, action, user, nil, now)
+	})
+	return begun, err
+}
+
+// IssuePasswordCode returns a code with which a user can set a password once, within a day. Whoever asks never learns the
+// password, but could use the code: it needs users.update, and all that the user holds. A code that was issued before
+// is void.
+func (s *Service) IssuePasswordCode(ctx context.Context, id UserID) (Secret, time.Time, error) {
+	p, err := holder(ctx, PermissionUsersUpdate)
+	if err == nil {
+		err = s.passwordsOn()
+	}
+	if err != nil {
+		return Secret{}, time.Time{}, err
+	}
+	code, err := s.randomCode(26)
+	if err != nil {
+		return Secret{}, time.Time{}, err
+	}
+	now := s.timestamp()
+	ends := now.Add(passwordCodeLife)
+	err = s.onAccount(ctx, id, func(tx Tx, user *User, a *Account) error {
+		if err := authorizeOver(tx, p, user, func(string) bool { return true }); err != nil {
+			return err
+		}
+		if user.Email == "" {
+			return Errorf(CodeConflict, "This user has no e-mail to sign in with; give them one first.")
+		}
+		a.PasswordCode = PasswordCode{accountDigest(purposePasswordCode, plainCode(code)), ends}
+		a.UpdatedAt = now
+		if err := tx.SaveAccount(a); err != nil {
+			return err
+		}
+		return s.auditAccount(tx, p, ActionPasswordCode, user, map[string]any{"ends_at": auditTime(ends)}, now)
+	})
+	return SecretFromText(code), ends, err
+}
+
+// PasswordCodeUse is what somebody shows who has a code of [Service.IssuePasswordCode].
+type PasswordCodeUse struct {
+	Email    string
+	Code     Secret
+	Password Secret // the new one
+	Origin   Origin
+}
+
+// UsePasswordCode sets a password and ends all sessions of the user. It signs nobody in. Errors: unauthenticated for a
+// code that is wrong, used or too old; invalid for a password that is too easy; exhausted after too many attempts.
+func (s *Service) UsePasswordCode(ctx context.Context, in PasswordCodeUse) error {
+	if err := s.passwordsOn(); err != nil {
+		return err
+	}
+	if err := ValidatePassword(in.Password, in.Email); err != nil {
+		return err
+	}
+	user, _, err := s.accountByEmail(ctx, in.Email)
+	if err != nil {
+		return err
+	}
+	counted := attempt{account: "password code of " + in.Email, address: in.Origin.Address}
+	if err := s.attempts.take(ctx, s.instant(s.now()), counted); err != nil {
+		return err
+	}
+	digest, err := s.options.Passwords.Digest(ctx, in.Password) // in any case, for the time that it takes
+	if err != nil {
+		return err
+	}
+	wrong := &Error{Code: CodeUnauthenticated, Field: "code", Message: "The e-mail or the code is wrong, used, or too old."}
+	if user == nil {
+		return wrong
+	}
+	now, code := s.timestamp(), accountDigest(purposePasswordCode, plainCode(in.Code.Expose()))
+	return s.onAccount(ctx, user.ID, func(tx Tx, user *User, a *Account) error {
+		if a.PasswordCode.Digest != code || !now.Before(a.PasswordCode.EndsAt) || !user.Active {
+			return wrong
+		}
+		a.Password, a.PasswordCode, a.UpdatedAt = digest, PasswordCode{}, now
+		if err := tx.SaveAccount(a); err != nil {
+			return err
+		}
+		if _, err := tx.DeleteSessions(user.ID, SessionID{}); err != nil {
+			return err
+		}
+		who := Principal{Type: PrincipalUser, ID: int64(user.ID), Name: user.DisplayName(), Origin: in.Origin}
+		return s.auditAccount(tx, who, ActionPasswordSet, user, nil, now)
+	})
+}
+
+// randomCode returns a code of n characters of base32, five bits each, in groups for people to read.
+func (s *Service) randomCode(n int) (string, error) {
+	data := make([]byte, n)
+	if _, err := io.ReadFull(s.random, data); err != nil {
+		return "", randomFailed("code", err)
+	}
+	const alphabet, group = "abcdefghijklmnopqrstuvwxyz234567", 5
+	var text strings.Builder
+	for i, b := range data {
+		if i > 0 && i%group == 0 {
+			text.WriteByte('-')
+		}
+		text.WriteByte(alphabet[b%32])
+	}
+	return text.String(), nil
+}
+
+// AddPasskey gives the account of whoever acts one more passkey. They must have signed in recently.
+func (s *Service) AddPasskey(ctx context.Context, k Passkey) error {
+	p, err := s.recent(ctx)
+	if err != nil {
+		return err
+	}
+	k.Name = strings.TrimSpace(k.Name)
+	if err := validateText("name", k.Name, 1, MaxNameLength); err != nil {
+		return err
+	}
+	if k.ID == "" || len(k.ID) > MaxPasskeyIDLength || len(k.Credential) > MaxPasskeyLength {
+		return Invalid("passkey", "This passkey cannot be kept.")
+	}
+	k.CreatedAt, k.UsedAt = s.timestamp(), time.Time{}
+	return s.changeAccount(ctx, p, ActionPasskeyAdd, func(_ Tx, _ *User, a *Account) (map[string]any, error) {
+		if a.passkey(k.ID) >= 0 {
+			return nil, Errorf(CodeConflict, "This passkey is in your account already.")
+		}
+		if len(a.Passkeys) >= MaxPasskeys {
+			return nil, Errorf(CodeConflict, "An account has at most %d passkeys; remove one first.", MaxPasskeys)
+		}
+		a.Passkeys = append(a.Passkeys, k)
+		return map[string]any{"passkey": k.Name}, nil
+	})
+}
+
+// RemovePasskey removes a passkey of whoever acts, who must have signed in recently. The last way to sign in stays.
+func (s *Service) RemovePasskey(ctx context.Context, id string) error {
+	p, err := s.recent(ctx)
+	if err != nil {
+		return err
+	}
+	return s.changeAccount(ctx, p, ActionPasskeyRemove, func(_ Tx, _ *User, a *Account) (map[string]any, error) {
+		i := a.passkey(id)
+		if i < 0 {
+			return nil, Errorf(CodeNotFound, "There is no such passkey.")
+		}
+		name := a.Passkeys[i].Name
+		a.Passkeys = slices.Delete(a.Passkeys, i, i+1)
+		return map[string]any{"passkey": name}, lastWay(a)
+	})
+}
+
+func lastWay(a *Account) error {
+	if a.ways() == 0 {
+		return Errorf(CodeConflict, "This is your only way to sign in; set a password first.")
+	}
+	return nil
+}
+
+// LinkIdentity lets whoever acts sign in at an OpenID provider, too. They must have signed in recently. The error is of
+// code conflict when another account has the identity.
+func (s *Service) LinkIdentity(ctx context.Context, id LinkedIdentity) error {
+	p, err := s.recent(ctx)
+	if err != nil {
+		return err
+	}
+	if err := id.validate(); err != nil {
+		return err
+	}
+	return s.changeAccount(ctx, p, ActionIdentityLink, func(_ Tx, _ *User, a *Account) (map[string]any, error) {
+		if a.has(id) {
+			return nil, Errorf(CodeConflict, "You sign in there already.")
+		}
+		if len(a.Identities) >= MaxIdentities {
+			return nil, Errorf(CodeConflict, "An account has at most %d identities; remove one first.", MaxIdentities)
+		}
+		a.Identities = append(a.Identities, id)
+		return map[string]any{"issuer": id.Issuer}, nil
+	})
+}
+
+// UnlinkIdentity takes back [Service.LinkIdentity]. The last way to sign in stays.
+func (s *Service) UnlinkIdentity(ctx context.Context, id LinkedIdentity) error {
+	p, err := s.recent(ctx)
+	if err != nil {
+		return err
+	}
+	return s.changeAccount(ctx, p, ActionIdentityUnlink, func(_ Tx, _ *User, a *Account) (map[string]any, error) {
+		i := slices.Index(a.Identities, id)
+		if i < 0 {
+			return nil, Errorf(CodeNotFound, "There is no such identity.")
+		}
+		a.Identities = slices.Delete(a.Identities, i, i+1)
+		return map[string]any{"issuer": id.Issuer}, lastWay(a)
+	})
+}
+
+func (a *Account) has(id LinkedIdentity) bool { return slices.Contains(a.Identities, id) }
+
+func (id LinkedIdentity) validate() error {
+	if id.Issuer == "" || id.Subject == "" || len(id.Issuer) > MaxIssuerLength || len(id.Subject) > MaxExternalIDLength {
+		return refuseSignIn("the identity has no usable issuer and subject")
+	}
+	return nil
+}
+
+// removed is what stays of an identity whose person was removed: enough to recognise them, not enough to tell who it
+// was.
+func (id LinkedIdentity) removed() LinkedIdentity {
+	digest := sha256.Sum256([]byte("latchward removed identity\x00" + id.Issuer + "\x00" + id.Subject))
+	return LinkedIdentity{Subject: hex.EncodeToString(digest[:])}
+}
+
+// closeAccount takes from a user who was removed every way to sign in.
+func closeAccount(tx Tx, id UserID, now time.Time) error {
+	if _, err := tx.DeleteSessions(id, SessionID{}); err != nil {
+		return err
+	}
+	account, err := tx.Account(id)
+	if ErrorCode(err) == CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	closed := &Account{UserID: id, UpdatedAt: now}
+	if err := tx.SaveAccount(closed); err != nil {
+		return err
+	}
+	for _, identity := range account.Identities {
+		more := closed.Clone()
+		more.Identities = append(more.Identities, identity.removed())
+		err := tx.SaveAccount(more)
+		if ErrorCode(err) == CodeConflict {
+			continue // the same person was removed before
+		}
+		if err != nil {
+			return err
+		}
+		closed = more
+	}
+	return nil
+}
