@@ -132,12 +132,16 @@ func (s *Service) provePassword(ctx context.Context, session Session, password S
 	}
 	// Counted for the session: who has it can only lock out themselves.
 	counted := attempt{device: AccountDigest(session.ID)}
-	if err := s.attempts.take(ctx, s.instant(s.now()), counted); err != nil {
+	proven, err := s.attempts.take(ctx, s.instant(s.now()), counted)
+	if err != nil {
 		return "", err
 	}
 	good, err := s.options.Passwords.Matches(ctx, password, account.Password)
 	if err == nil && !good {
 		err = &Error{Code: CodeUnauthenticated, Field: "current", Message: "The password is wrong."}
+	}
+	if err == nil {
+		proven()
 	}
 	return account.Password, err
 }
@@ -270,7 +274,7 @@ func (s *Service) UsePasswordCode(ctx context.Context, in PasswordCodeUse) error
 		return err
 	}
 	counted := attempt{account: "password code of " + in.Email, address: in.Origin.Address}
-	if err := s.attempts.take(ctx, s.instant(s.now()), counted); err != nil {
+	if _, err := s.attempts.take(ctx, s.instant(s.now()), counted); err != nil {
 		return err
 	}
 	digest, err := s.options.Passwords.Digest(ctx, in.Password) // in any case, for the time that it takes

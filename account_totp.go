@@ -57,7 +57,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, code string) (codes []Secret,
 	if err != nil {
 		return nil, err
 	}
-	if err := s.attempts.take(ctx, s.instant(s.now()), attempt{account: "new totp of " + p.String()}); err != nil {
+	if _, err := s.attempts.take(ctx, s.instant(s.now()), attempt{account: "new totp of " + p.String()}); err != nil {
 		return nil, err
 	}
 	err = s.changeAccount(ctx, p, ActionTOTPOn, func(_ Tx, _ *User, a *Account) (map[string]any, error) {

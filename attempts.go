@@ -36,14 +36,16 @@ type attempt struct {
 	address netip.Addr
 }
 
-// take counts a check, or refuses it with an Error of code exhausted.
-func (a *attempts) take(ctx context.Context, now Instant, t attempt) error {
-	state, _, err := a.limiter.Take(ctx, now, 1, a.budgets(t))
+// take counts a check, or refuses it with an Error of code exhausted. A check that succeeds is no guess: call proven then,
+// and it counts for nothing.
+func (a *attempts) take(ctx context.Context, now Instant, t attempt) (proven func(), err error) {
+	budgets := a.budgets(t)
+	state, receipt, err := a.limiter.Take(ctx, now, 1, budgets)
 	if err == nil && !state.Admitted {
 		err = Errorf(CodeExhausted, "Too many attempts. Try again in %d minutes, or on a device where you signed in before.",
 			attemptWindow/time.Minute)
 	}
-	return err
+	return func() { _ = a.limiter.Settle(ctx, now, receipt, budgets, 0) }, err // cannot fail with these
 }
 
 func (a *attempts) budgets(t attempt) []Budget {

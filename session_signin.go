@@ -30,7 +30,8 @@ func (s *Service) SignInPassword(ctx context.Context, in PasswordSignIn) (*Signe
 	if err != nil {
 		return nil, err
 	}
-	if err := s.attempt(ctx, account, in.Email, in.Device, in.Origin); err != nil {
+	proven, err := s.attempt(ctx, account, in.Email, in.Device, in.Origin)
+	if err != nil {
 		return nil, err
 	}
 	if len(in.Password.Expose()) > 4*MaxPasswordLength {
@@ -43,6 +44,7 @@ func (s *Service) SignInPassword(ctx context.Context, in PasswordSignIn) (*Signe
 	if !good || user == nil || !user.Active {
 		return nil, errWrongPassword()
 	}
+	proven()
 	return s.beginWithPassword(ctx, in, user.ID, account.Password)
 }
 
@@ -118,7 +120,9 @@ func (s *Service) onAccount(ctx context.Context, id UserID, f func(tx Tx, user *
 }
 
 // attempt counts a check against an account, or refuses it.
-func (s *Service) attempt(ctx context.Context, a *Account, email string, device Secret, origin Origin) error {
+func (s *Service) attempt(
+	ctx context.Context, a *Account, email string, device Secret, origin Origin,
+) (proven func(), err error) {
 	t := attempt{account: email, address: origin.Address}
 	if digest := accountDigest(purposeDevice, device.Expose()); a.knows(digest, s.timestamp()) {
 		t.device = digest
@@ -154,7 +158,8 @@ func (s *Service) ConfirmSignIn(ctx context.Context, in SecondFactor) (*SignedIn
 	}
 	// Apart from attempts at the password, so that guessing that one does not use these up.
 	counted := "second factor of " + Owner{Type: OwnerUser, ID: int64(pending.UserID)}.String()
-	if err := s.attempt(ctx, account, counted, in.Device, in.Origin); err != nil {
+	proven, err := s.attempt(ctx, account, counted, in.Device, in.Origin)
+	if err != nil {
 		return nil, err
 	}
 	now := s.timestamp()
@@ -167,6 +172,7 @@ func (s *Service) ConfirmSignIn(ctx context.Context, in SecondFactor) (*SignedIn
 		if err != nil {
 			return err
 		}
+		proven()
 		begun, err = s.begin(tx, a, user, signIn{method, in.Session, in.Device, in.Origin, ActionSessionCreate}, now)
 		return err
 	})

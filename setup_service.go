@@ -70,7 +70,7 @@ func (s *Service) SetUp(ctx context.Context, in FirstAdministrator) (*SignedIn, 
 		return nil, err
 	}
 	counted := attempt{account: "setup", address: netip.Addr{}}
-	if err := s.attempts.take(ctx, s.instant(s.now()), counted); err != nil {
+	if _, err := s.attempts.take(ctx, s.instant(s.now()), counted); err != nil {
 		return nil, err
 	}
 	s.setup.mu.Lock()

@@ -11,6 +11,9 @@ import (
 // Administrator is the external id of the person who owns most of the sample tokens: the "sub" of a JWT for her.
 const Administrator = "ada"
 
+// AdministratorEmail is what she signs in on the pages with.
+const AdministratorEmail = "ada@example.com"
+
 // Tokens are the sample tokens with their secrets.
 type Tokens struct {
 	WordPress   latchward.IssuedToken // 200 a minute, three patterns, no expiry
@@ -27,7 +30,7 @@ func Seed(ctx context.Context, s *latchward.Service) (Tokens, error) {
 		Type: latchward.PrincipalSystem, Name: "demo", Administrator: true,
 	})
 	ada, err := s.CreateUser(ctx, latchward.NewUser{
-		ExternalID: Administrator, Email: "ada@example.com", Name: "Ada Example", Administrator: true,
+		ExternalID: Administrator, Email: AdministratorEmail, Name: "Ada Example", Administrator: true,
 	})
 	if err != nil {
 		return Tokens{}, fmt.Errorf("creating the sample administrator: %w", err)

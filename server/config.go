@@ -25,6 +25,11 @@ type Config struct {
 	APICert   string `key:"api.tls_cert" help:"certificate chain (PEM); read again when the file changes"`
 	APIKey    string `key:"api.tls_key" help:"its private key (PEM)"`
 
+	PagesListen string `key:"pages.listen" default:"127.0.0.1:5173" help:"address of the pages for people; off for none"`
+	PagesCert   string `key:"pages.tls_cert" help:"certificate chain (PEM); read again when the file changes"`
+	PagesKey    string `key:"pages.tls_key" help:"its private key (PEM)"`
+	PagesURL    string `key:"pages.url" help:"URL under which people reach the pages; by default that of the address, with localhost for loopback"`
+
 	OperationsListen string           `key:"operations.listen" default:"127.0.0.1:9464" help:"address of metrics, health and profiling; off for none"`
 	OperationsCert   string           `key:"operations.tls_cert" help:"certificate chain (PEM); read again when the file changes"`
 	OperationsKey    string           `key:"operations.tls_key" help:"its private key (PEM)"`
@@ -50,6 +55,12 @@ type Config struct {
 	AdminClaim  string           `key:"jwt.admin_claim" help:"claim that makes an administrator; by default roles, which must contain, or role, which must be, the value"`
 	AdminValue  string           `key:"jwt.admin_value" default:"admin" help:"value of that claim"`
 	CreateUsers bool             `key:"jwt.create_users" default:"true" help:"create an ordinary user for a person seen for the first time"`
+
+	OIDCIssuer      string           `key:"oidc.issuer" help:"https address of the OpenID provider at which people sign in, as its discovery document has it"`
+	OIDCClientID    string           `key:"oidc.client_id" help:"what the provider knows Latchward by; its redirect URI is /signin/oidc/callback below pages.url"`
+	OIDCSecret      latchward.Secret `key:"oidc.client_secret" help:"what Latchward proves itself to the provider with; none for a public client"`
+	OIDCName        string           `key:"oidc.name" default:"single sign-on" help:"name of the provider on the sign-in page"`
+	OIDCCreateUsers bool             `key:"oidc.create_users" default:"true" help:"create an ordinary user for a person seen for the first time"`
 
 	IdleTimeoutDays    int   `key:"idle_timeout_days" default:"30" min:"0" max:"3650" help:"for tokens created without one; 0 for never"`
 	CreationsPerMinute int64 `key:"limits.creations_per_minute" default:"1000" min:"1" max:"1000000" help:"tokens that one person may create"`
@@ -85,6 +96,7 @@ const (
 	keysFile      = "keys"
 	jwtSecretFile = "jwt-secret"
 	socketFile    = "latchward.sock"
+	setupFile     = "setup-secret"
 )
 
 func (c *Config) path(file string) string { return filepath.Join(c.Data, file) }

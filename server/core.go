@@ -10,6 +10,7 @@ import (
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
 	"github.com/latchward/latchward/rest"
+	"github.com/latchward/latchward/signin"
 	"github.com/latchward/latchward/sqlite"
 )
 
@@ -48,6 +49,7 @@ func (k *core) openService(ctx context.Context) error {
 		Store: k.store, Keys: ring, Prefix: c.Prefix, IdleTimeoutDays: &c.IdleTimeoutDays,
 		CreationLimit: c.CreationsPerMinute, CacheSize: c.CachedTokens, UsageBuffer: c.UsageBuffer,
 		KeepEvents: time.Duration(c.EventsDays) * day, KeepHours: time.Duration(c.HoursDays) * day, Logger: k.log,
+		Passwords: signin.NewPasswords(signin.PasswordOptions{}),
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/latchward/latchward/httpauth"
 	"github.com/latchward/latchward/internal/strictconn"
 )
 
@@ -30,15 +31,36 @@ const streamsEnd = 2 * time.Second
 // silentGrace is how long a connection that never carried a request is kept while stopping.
 const silentGrace = 300 * time.Millisecond
 
-// listen opens the listeners: the API, operations, and the socket of the data folder.
-func (s *Server) listen(management http.Handler) error {
-	handlers := map[string]http.Handler{
-		"api": s.route(management), "operations": s.plain(s.operations()),
-	}
-	for _, l := range s.config.listeners() {
-		if err := s.listenTCP(l, handlers[l.section]); err != nil {
-			return err
+// listen opens the listeners: pages, the API, operations, and the socket of the data folder. Pages come first, because
+// their address, whose port may be chosen by the system, is what sessions are bound to.
+func (s *Server) listen(management http.Handler, proxies *httpauth.Proxies) error {
+	listeners := s.config.listeners()
+	opened := make([]net.Listener, len(listeners))
+	for i, l := range listeners {
+		var err error
+		if opened[i], err = net.Listen("tcp", l.address); err != nil {
+			for _, earlier := range opened[:i] {
+				_ = earlier.Close()
+			}
+			return invalidf(l.section+".listen", "cannot listen on %s: %s", l.address, reasonOf(err))
 		}
+		if l.section == "pages" {
+			s.pages = s.config.pagesURL(opened[i].Addr())
+		}
+	}
+	handlers, err := s.handlers(management, proxies)
+	for i, l := range listeners {
+		served := s.serve(l.section, opened[i], handlers[l.section], l.cert != "")
+		if l.cert == "" {
+			continue
+		}
+		certificate, failed := newCertificate(l, s.log)
+		if err = errors.Join(err, failed); failed == nil {
+			served.server.TLSConfig = certificate.config()
+		}
+	}
+	if err != nil {
+		return err
 	}
 	socket, err := listenSocket(s.config.path(socketFile))
 	if err != nil {
@@ -48,21 +70,12 @@ func (s *Server) listen(management http.Handler) error {
 	return nil
 }
 
-func (s *Server) listenTCP(l listener, handler http.Handler) error {
-	inner, err := net.Listen("tcp", l.address)
-	if err != nil {
-		return invalidf(l.section+".listen", "cannot listen on %s: %s", l.address, reasonOf(err))
-	}
-	served := s.serve(l.section, inner, handler, l.cert != "")
-	if l.cert == "" {
-		return nil
-	}
-	certificate, err := newCertificate(l, s.log)
-	if err != nil {
-		return err
-	}
-	served.server.TLSConfig = certificate.config()
-	return nil
+// handlers returns what each listener serves.
+func (s *Server) handlers(management http.Handler, proxies *httpauth.Proxies) (map[string]http.Handler, error) {
+	pages, management, err := s.people(management, proxies)
+	return map[string]http.Handler{
+		"api": s.route(management), "operations": s.plain(s.operations()), "pages": s.plain(pages),
+	}, err
 }
 
 func (s *Server) serve(name string, l net.Listener, handler http.Handler, secure bool) *served {

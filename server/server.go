@@ -26,6 +26,7 @@ type Server struct {
 	gateway  *gateway.Gateway // nil without upstreams
 	beside   []beside         // handlers of the program that this is part of
 	metrics  *metrics
+	pages    *url.URL // of the pages; nil = off
 	served   []*served
 	ready    atomic.Bool    // takes requests
 	draining atomic.Bool    // tells clients to go elsewhere
@@ -51,7 +52,10 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{protection: &protection{core: k}, pause: func() { time.Sleep(c.DrainDelay) }}
-	if err := s.assemble(); err != nil {
+	if err = s.assemble(); err == nil {
+		err = s.beginSetup(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -66,7 +70,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.metrics = newMetrics(s)
-	return s.listen(management)
+	return s.listen(management, s.proxies)
 }
 
 func (s *Server) openGateway() error {
@@ -128,6 +132,14 @@ func (s *Server) Service() *latchward.Service { return s.service }
 // configuration left it open, and loopback when it is all addresses.
 func (s *Server) URL() string { return s.urlOf("api") }
 
+// PagesURL returns where people reach the pages, or "" when they are off.
+func (s *Server) PagesURL() string {
+	if s.pages == nil {
+		return ""
+	}
+	return s.pages.String()
+}
+
 // OperationsURL returns where metrics and health are, or "" when they are off.
 func (s *Server) OperationsURL() string { return s.urlOf("operations") }
 
@@ -161,7 +173,7 @@ func (s *Server) Close() error {
 		}
 		_ = l.listener.Close() // again, or for a server that never had it
 	}
-	return errors.Join(append(faults, s.close())...)
+	return errors.Join(append(faults, s.endSetup(), s.close())...)
 }
 
 // Run takes requests until ctx is done, and then stops gracefully: /readyz says so first, requests in flight are
@@ -195,5 +207,5 @@ func (s *Server) Run(ctx context.Context) error {
 		fault = errors.Join(fault, f)
 	}
 	s.log.Info("Stopped.")
-	return errors.Join(fault, closed, s.close())
+	return errors.Join(fault, closed, s.endSetup(), s.close())
 }

@@ -60,7 +60,7 @@ func folder(t *testing.T) string {
 func settings(t *testing.T, data string, pairs ...string) server.Config {
 	t.Helper()
 	flags := map[string]string{
-		"data": data, "api.listen": "127.0.0.1:0", "operations.listen": "127.0.0.1:0", "shutdown.delay": "0s",
+		"data": data, "api.listen": "127.0.0.1:0", "operations.listen": "127.0.0.1:0", "pages.listen": "127.0.0.1:0", "shutdown.delay": "0s",
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		flags[pairs[i]] = pairs[i+1]

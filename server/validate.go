@@ -17,7 +17,8 @@ const minSecret = 32
 func (c *Config) validate() []fault {
 	var faults []fault
 	for _, check := range []func() []fault{
-		c.validateNames, c.validateNetworks, c.validateJWT, c.validateListeners, c.validateOperations, c.validateUpstreams,
+		c.validateNames, c.validateNetworks, c.validateJWT, c.validateListeners, c.validatePages,
+		c.validateOperations, c.validateUpstreams,
 	} {
 		faults = append(faults, check()...)
 	}
@@ -112,6 +113,9 @@ type listener struct {
 
 func (c *Config) listeners() []listener {
 	list := []listener{{"api", c.APIListen, c.APICert, c.APIKey}}
+	if c.PagesListen != "off" {
+		list = append(list, listener{"pages", c.PagesListen, c.PagesCert, c.PagesKey})
+	}
 	if c.OperationsListen != "off" {
 		list = append(list, listener{"operations", c.OperationsListen, c.OperationsCert, c.OperationsKey})
 	}
@@ -134,6 +138,25 @@ func (c *Config) validateListeners() []fault {
 				l.section + ".tls_cert and " + l.section + ".tls_key, or name the TLS proxy before it in trusted_proxies, " +
 				"or set insecure_http: true"})
 		}
+	}
+	return faults
+}
+
+// validatePages checks the address of the pages, which cookies and passkeys are bound to, and the provider.
+func (c *Config) validatePages() []fault {
+	var faults []fault
+	if u, err := url.Parse(c.PagesURL); c.PagesURL != "" && (err != nil || u.Host == "" || u.User != nil ||
+		u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "") {
+		faults = append(faults, fault{"", "pages.url", "must be a URL like https://tokens.example.com, without a path"})
+	} else if c.PagesURL != "" && !secureURL(c.PagesURL) && !c.InsecureHTTP {
+		faults = append(faults, fault{"", "pages.url", "must be an https address: people type their passwords there"})
+	}
+	if c.OIDCIssuer != "" && !secureURL(c.OIDCIssuer) {
+		faults = append(faults, fault{"", "oidc.issuer", "must be an https address: whoever can change the answer can sign " +
+			"in as anybody"})
+	}
+	if (c.OIDCIssuer == "") != (c.OIDCClientID == "") {
+		faults = append(faults, fault{"", "oidc.issuer", "and oidc.client_id belong together"})
 	}
 	return faults
 }

@@ -288,3 +288,21 @@ func safeNext(next string) string {
 	}
 	return next
 }
+
+// Open returns what stands in place of the pages when there is no authentication: an explanation (S3-19).
+func Open() http.Handler {
+	p := &pages{PagesOptions: PagesOptions{Sessions: &Sessions{}}, log: slog.New(slog.DiscardHandler)}
+	failed := p.parse()
+	return p.headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := failed
+		if err == nil {
+			err = latchward.Errorf(latchward.CodeConflict, "API tokens are not available in non-authenticated mode. "+
+				"Every request to the API is let through, whoever sends it.")
+		}
+		if r.URL.Path == "/static/style.css" || r.URL.Path == "/static/icon.svg" {
+			http.ServeFileFS(w, r, staticFiles, r.URL.Path[1:])
+			return
+		}
+		p.fail(w, r, err)
+	}))
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -59,12 +60,21 @@ func (c *demoCommand) Run(ctx context.Context, s *session) error {
 	return c.serve(ctx, s, config, latchward)
 }
 
-// open listens. Where operations are is on the screen only, so a free port does when theirs is taken; the address of the
-// API stands in documents, so people choose another one themselves.
+// open listens. Where operations and pages are is on the screen only, so a free port does when theirs is taken; the address
+// of the API stands in documents, so people choose another one themselves.
 func (c *demoCommand) open(ctx context.Context, config server.Config) (*server.Server, error) {
 	opened, err := server.Open(ctx, config)
-	if refused(err, "operations.listen") != nil {
-		config.OperationsListen = "127.0.0.1:0"
+	for err != nil {
+		taken := &config.OperationsListen
+		if refused(err, "pages.listen") != nil {
+			taken = &config.PagesListen
+		} else if refused(err, "operations.listen") == nil {
+			break
+		}
+		if *taken == "127.0.0.1:0" {
+			break
+		}
+		*taken = "127.0.0.1:0"
 		opened, err = server.Open(ctx, config)
 	}
 	if fault := refused(err, "api.listen"); fault != nil {
@@ -127,7 +137,8 @@ func (c *demoCommand) config(folder, upstream string) (server.Config, error) {
 
 // shownDemo is what the demo prints.
 type shownDemo struct {
-	URL, OperationsURL, Folder                string
+	URL, PagesURL, OperationsURL, Folder      string
+	Email, Password                           string // of the administrator, on the pages
 	AdminJWT, Token, VerifyToken, MobileToken string
 	DeviceID                                  latchward.TokenID
 	tokens                                    demo.Tokens
@@ -144,11 +155,35 @@ func (c *demoCommand) prepare(ctx context.Context, s *server.Server, config serv
 	if err != nil {
 		return nil, err
 	}
+	password, err := setPassword(ctx, s.Service())
+	if err != nil {
+		return nil, err
+	}
 	return &shownDemo{
+		PagesURL: s.PagesURL(), Email: demo.AdministratorEmail, Password: password.Expose(),
 		URL: s.URL(), OperationsURL: s.OperationsURL(), Folder: config.Data, AdminJWT: jwt.Expose(),
 		Token: tokens.WordPress.Secret.Expose(), VerifyToken: tokens.Verifier.Secret.Expose(),
 		MobileToken: tokens.Mobile.Secret.Expose(), DeviceID: tokens.Device.Token.ID, tokens: tokens,
 	}, nil
+}
+
+// setPassword gives the administrator a password that nobody could know before.
+func setPassword(ctx context.Context, s *latchward.Service) (latchward.Secret, error) {
+	password := latchward.SecretFromText(strings.ToLower(rand.Text()))
+	ctx = latchward.WithPrincipal(ctx, latchward.Principal{
+		Type: latchward.PrincipalSystem, Name: "demo", Administrator: true,
+	})
+	user, err := s.UserByEmail(ctx, demo.AdministratorEmail)
+	if err != nil {
+		return password, err
+	}
+	code, _, err := s.IssuePasswordCode(ctx, user.ID)
+	if err != nil {
+		return password, err
+	}
+	return password, s.UsePasswordCode(ctx, latchward.PasswordCodeUse{
+		Email: demo.AdministratorEmail, Code: code, Password: password,
+	})
 }
 
 const exportsText = `export LATCHWARD_URL={{.URL}}
@@ -161,6 +196,7 @@ const introductionText = `Latchward is running with a sample store API behind it
 
   API and gateway  {{.URL}}
   API reference    {{.URL}}/api/latchward/docs
+  Pages            {{.PagesURL}}  (sign in as {{.Email}} with {{.Password}})
   Metrics, health  {{.OperationsURL}}/metrics  {{.OperationsURL}}/readyz
   Data folder      {{.Folder}}
 

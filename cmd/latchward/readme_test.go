@@ -97,6 +97,7 @@ func TestREADMEGateway(t *testing.T) {
 	environment := []string{
 		"PATH=" + filepath.Dir(buildProgram(t)) + ":" + os.Getenv("PATH"),
 		"LATCHWARD_API_LISTEN=" + ports.Replace("127.0.0.1:3010"), "LATCHWARD_OPERATIONS_LISTEN=127.0.0.1:0",
+		"LATCHWARD_PAGES_LISTEN=127.0.0.1:0",
 	}
 	scripts := some(t, heading, "sh", 2)
 	startServer(t, folder, environment, "exec "+scripts[0])

@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Files: scripts, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("LATCHWARD_PAGES_LISTEN", "127.0.0.1:0") // scripts run beside each other
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each command under the race detector takes a second longer
 			return nil
 		},
