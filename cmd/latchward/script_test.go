@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 		Files: scripts, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LATCHWARD_PAGES_LISTEN", "127.0.0.1:0") // scripts run beside each other
-			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each command under the race detector takes a second longer
+			e.Setenv("GORACE", "atexit_sleep_ms=0")           // else each command under the race detector takes a second longer
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
