@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"extauthz":      {".", "httpauth", "internal/*"},
 	"demo":          {".", "httpauth", "operation"},
 	"server":        {"*"},
-	"cmd/latchward": {".", "server", "rest", "demo"},
+	"cmd/latchward": {".", "server", "rest", "demo", "operation"},
 }
 
 // The root package is what importers pay for: the standard library, and nothing in it that does I/O.

@@ -22,9 +22,10 @@ type Tokens struct {
 	Development latchward.IssuedToken // expired in the middle of 2025
 	Device      latchward.IssuedToken // a device in the field: permanent until revoked, never idle
 	Verifier    latchward.IssuedToken // a service that asks for verdicts
+	Till        latchward.IssuedToken // of a group: has a role, a group, a permission through the role, and a license
 }
 
-// Seed creates two people and the sample tokens (S2-39, S1-20) in s.
+// Seed creates two people, a role, a group and a license, and the sample tokens (S2-39, S1-20, S5-09) in s.
 func Seed(ctx context.Context, s *latchward.Service) (Tokens, error) {
 	ctx = latchward.WithPrincipal(ctx, latchward.Principal{
 		Type: latchward.PrincipalSystem, Name: "demo", Administrator: true,
@@ -39,8 +40,12 @@ func Seed(ctx context.Context, s *latchward.Service) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, fmt.Errorf("creating the sample beekeeper: %w", err)
 	}
+	team, err := seedRights(ctx, s)
+	if err != nil {
+		return Tokens{}, fmt.Errorf("creating the sample role, group and license: %w", err)
+	}
 	var tokens Tokens
-	for _, sample := range samples(&tokens, ada.ID, ben.ID) {
+	for _, sample := range samples(&tokens, ada.ID, ben.ID, team) {
 		if *sample.issued, err = s.CreateToken(ctx, sample.token); err != nil {
 			return Tokens{}, fmt.Errorf("creating the sample token %q: %w", sample.token.Name, err)
 		}
@@ -48,12 +53,34 @@ func Seed(ctx context.Context, s *latchward.Service) (Tokens, error) {
 	return tokens, nil
 }
 
+// seedRights creates what the sample operations ask for, and returns the group.
+func seedRights(ctx context.Context, s *latchward.Service) (latchward.GroupID, error) {
+	if _, err := s.SavePermission(ctx, latchward.Permission{Name: Permission, Title: "See the stock"}); err != nil {
+		return 0, err
+	}
+	if _, err := s.CreateRole(ctx, latchward.NewRole{
+		Name: Role, Title: "Stock keeper", Permissions: []string{"stock.*"},
+	}); err != nil {
+		return 0, err
+	}
+	if _, err := s.CreateLicense(ctx, latchward.NewLicense{
+		Name: License, Title: "Forecasts of the harvest", MaxSeats: 2,
+	}); err != nil {
+		return 0, err
+	}
+	group, err := s.CreateGroup(ctx, latchward.NewGroup{Name: Group, Title: "Meadow & Hive"})
+	if err != nil {
+		return 0, err
+	}
+	return group.ID, nil
+}
+
 type sample struct {
 	issued *latchward.IssuedToken
 	token  latchward.NewToken
 }
 
-func samples(into *Tokens, ada, ben latchward.UserID) []sample {
+func samples(into *Tokens, ada, ben latchward.UserID, team latchward.GroupID) []sample {
 	never := 0
 	by := func(id latchward.UserID) *latchward.Owner {
 		return &latchward.Owner{Type: latchward.OwnerUser, ID: int64(id)}
@@ -83,6 +110,11 @@ func samples(into *Tokens, ada, ben latchward.UserID) []sample {
 			Name: "Telemetry service", Description: "Asks Latchward about the tokens it is shown", Owner: by(ada),
 			Kind: latchward.KindService, Permissions: []string{latchward.PermissionVerify},
 			RateLimit: latchward.MaxRateLimit, IdleTimeoutDays: &never,
+		}},
+		{&into.Till, latchward.NewToken{
+			Name: "Till - Meadow & Hive", Description: "Belongs to the group, so it outlives whoever made it",
+			Owner: &latchward.Owner{Type: latchward.OwnerGroup, ID: int64(team)}, Kind: latchward.KindService,
+			Roles: []string{Role}, Groups: []string{Group}, Licenses: []string{License}, RateLimit: 300,
 		}},
 	}
 }

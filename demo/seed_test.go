@@ -40,6 +40,7 @@ func TestSeed(t *testing.T) {
 		{tokens.Development, "Development - Local Testing", 1000, nil, "2025-06-30", 30, "expired"},
 		{tokens.Device, "Hive 7 - Entrance observer", 100, nil, "", 0, "active"},
 		{tokens.Verifier, "Telemetry service", 10_000_000, nil, "", 0, "active"},
+		{tokens.Till, "Till - Meadow & Hive", 300, nil, "", 30, "active"},
 	} {
 		token, expires := c.issued.Token, ""
 		if !token.ExpiresAt.IsZero() {

@@ -38,6 +38,7 @@ type sampleRequest struct {
 func sampleRequests(t Tokens) []sampleRequest {
 	wordPress, ios, partner, hive := t.WordPress.Secret, t.Mobile.Secret, t.Partner.Secret, t.Device.Secret
 	const plugin, app, job, firmware = "WordPress/6.8", "ShopApp/4.2 (iOS)", "partner-sync/1.0", "esp32-hive/0.9"
+	const till = "till/2.1"
 	return []sampleRequest{
 		{wordPress, plugin, "GET", "/api/products?store_id=1", ""},
 		{ios, app, "GET", "/api/products/meta/brands", ""},
@@ -49,6 +50,8 @@ func sampleRequests(t Tokens) []sampleRequest {
 		{hive, firmware, "POST", "/api/metrics", `{"device":"hive-7","metric":"temperature_c","value":34.6}`},
 		{ios, app, "GET", "/api/products/999", ""},
 		{wordPress, plugin, "GET", "/api/orders", ""},
+		{t.Till.Secret, till, "GET", "/api/v1/stock", ""},
+		{t.Till.Secret, till, "GET", "/api/v1/protected", ""},
 		{partner, job, "GET", "/api/products", ""},
 		{ios, app, "GET", "/api/stores", ""},
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/demo"
+	"github.com/latchward/latchward/operation"
 	"github.com/latchward/latchward/server"
 )
 
@@ -95,7 +96,14 @@ func refused(err error, setting string) *latchward.Error {
 }
 
 func (c *demoCommand) serve(ctx context.Context, s *session, config server.Config, latchward *server.Server) error {
+	api := latchward.Operations(operation.Options{
+		Title: "Sample operations", Version: version(), Document: demo.OperationsDocument,
+	})
+	demo.AddOperations(api)
 	shown, err := c.prepare(ctx, latchward, config)
+	if err == nil {
+		err = latchward.Handle(demo.OperationsPrefix, api)
+	}
 	if err == nil {
 		err = c.show(s.out, shown)
 	}
@@ -137,11 +145,11 @@ func (c *demoCommand) config(folder, upstream string) (server.Config, error) {
 
 // shownDemo is what the demo prints.
 type shownDemo struct {
-	URL, PagesURL, OperationsURL, Folder      string
-	Email, Password                           string // of the administrator, on the pages
-	AdminJWT, Token, VerifyToken, MobileToken string
-	DeviceID                                  latchward.TokenID
-	tokens                                    demo.Tokens
+	URL, PagesURL, OperationsURL, Folder    string
+	Email, Password                         string // of the administrator, on the pages
+	AdminJWT, Token, VerifyToken, TillToken string
+	DeviceID                                latchward.TokenID
+	tokens                                  demo.Tokens
 }
 
 func (c *demoCommand) prepare(ctx context.Context, s *server.Server, config server.Config) (*shownDemo, error) {
@@ -163,7 +171,7 @@ func (c *demoCommand) prepare(ctx context.Context, s *server.Server, config serv
 		PagesURL: s.PagesURL(), Email: demo.AdministratorEmail, Password: password.Expose(),
 		URL: s.URL(), OperationsURL: s.OperationsURL(), Folder: config.Data, AdminJWT: jwt.Expose(),
 		Token: tokens.WordPress.Secret.Expose(), VerifyToken: tokens.Verifier.Secret.Expose(),
-		MobileToken: tokens.Mobile.Secret.Expose(), DeviceID: tokens.Device.Token.ID, tokens: tokens,
+		TillToken: tokens.Till.Secret.Expose(), DeviceID: tokens.Device.Token.ID, tokens: tokens,
 	}, nil
 }
 
@@ -190,17 +198,22 @@ const exportsText = `export LATCHWARD_URL={{.URL}}
 export ADMIN_JWT={{.AdminJWT}}
 export TOKEN={{.Token}}
 export VERIFY_TOKEN={{.VerifyToken}}
+export TILL_TOKEN={{.TillToken}}
 `
 
 const introductionText = `Latchward is running with a sample store API behind it. Ctrl-C stops it and removes everything.
 
   API and gateway  {{.URL}}
   API reference    {{.URL}}/api/latchward/docs
-  Pages            {{.PagesURL}}  (sign in as {{.Email}} with {{.Password}})
+	URL, PagesURL, OperationsURL, Folder    string
+	Email, Password                         string // of the administrator, on the pages
+	AdminJWT, Token, VerifyToken, TillToken string
+	DeviceID                                latchward.TokenID
+	tokens                                  demo.Tokens
   Metrics, health  {{.OperationsURL}}/metrics  {{.OperationsURL}}/readyz
   Data folder      {{.Folder}}
 
-Paste these four lines into another shell:
+Paste these five lines into another shell:
 
 ` + exportsText + `
 and try:
@@ -210,6 +223,11 @@ curl -i -H "Authorization: Bearer $TOKEN" "$LATCHWARD_URL/api/products?store_id=
 
 # The token may not call this.
 curl -i -H "Authorization: Bearer $TOKEN" "$LATCHWARD_URL/api/orders"
+
+# Operations that ask for a token, a role, a group, a permission or a license. The till has all of them.
+curl -H "Authorization: Bearer $TILL_TOKEN" "$LATCHWARD_URL/api/v1/protected"
+curl -H "Authorization: Bearer $TILL_TOKEN" "$LATCHWARD_URL/api/v1/stock"
+curl -H "Authorization: Bearer $VERIFY_TOKEN" "$LATCHWARD_URL/api/v1/stock"
 
 # List all tokens with their counters, and see what one of them did.
 curl -H "Authorization: Bearer $ADMIN_JWT" "$LATCHWARD_URL/api/api-tokens"
