@@ -155,7 +155,7 @@ func newProgram(t *testing.T, random *rand.Rand, exactMax, n int64, length time.
 // exact tells whether the limiter's window is a log.
 func (p *limitProgram) exact() bool {
 	b := p.l.shards[0].bucket(p.budget[0].Key.word(), true)
-	return b.first.runs == nil && p.budget[0].Limits[0].N <= p.l.exactMax
+	return b.first.runs() == nil && p.budget[0].Limits[0].N <= p.l.exactMax
 }
 
 // pass moves the clock, but not to where instants end.
@@ -246,7 +246,7 @@ func (p *limitProgram) used() int64 {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	r := p.l.shards[0].bucket(p.budget[0].Key.word(), false).first.runs
+	r := p.l.shards[0].bucket(p.budget[0].Key.word(), false).first.runs()
 	if r == nil {
 		return states[0].Used
 	}

@@ -52,16 +52,12 @@ func NewLocalLimiter(o LocalLimiterOptions) *LocalLimiter {
 		o.MaxFlight = defaultMaxFlight
 	}
 	width := min(bits.Len(uint(o.Shards-1)), shardBits)
-	l := &LocalLimiter{
+	return &LocalLimiter{
 		shards:    make([]shard, 1<<width),
 		shift:     uint(64 - width),
 		exactMax:  min(o.ExactMax, maxExactMax),
 		maxFlight: o.MaxFlight,
 	}
-	for i := range l.shards {
-		l.shards[i].buckets = make(map[uint64]*bucket)
-	}
-	return l
 }
 
 // Take implements [Limiter].
@@ -158,15 +154,14 @@ func (l *LocalLimiter) Len() int {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.RLock()
-		n += len(s.buckets)
+		n += s.buckets.count
 		s.mu.RUnlock()
 	}
 	return n
 }
 
-// shardOf returns the index of the shard of a key: the top bits of its product with 2^64 divided by the golden ratio
-// (Knuth, The Art of Computer Programming, vol. 3, §6.4).
-func (l *LocalLimiter) shardOf(key uint64) uint64 { return key * 0x9E3779B97F4A7C15 >> l.shift }
+// shardOf returns the index of the shard of a key: the top bits of its hash.
+func (l *LocalLimiter) shardOf(key uint64) uint64 { return key * goldenBits >> l.shift }
 
 // nameCall returns an ID for a call: the number it has in the shard of key, and the shard.
 func (l *LocalLimiter) nameCall(key uint64) uint64 {

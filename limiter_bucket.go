@@ -3,7 +3,6 @@ package latchward
 import (
 	"sort"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -12,11 +11,16 @@ import (
 // Every call moves seen, whether it is admitted, refused or settled, and decides at seen. Were seen moved by admissions
 // only, a call that read the clock early and got the lock late would be judged at an instant for which a call between
 // them has already let units go.
+//
+// What the first calls of a single limit need is all in here, 128 bytes, so that nothing else has to be fetched from
+// memory, and nothing becomes garbage as the window fills.
 type bucket struct {
 	mu    sync.Mutex
-	seen  Instant // the latest instant anything was decided at; dead once the bucket is out of the map
+	seen  Instant // the latest instant anything was decided at; dead once the bucket is out of the table
+	rest  *rest   // nil for a single limit without a cap
+	key   uint64
+	next  *bucket // in the table, which guards it
 	first slidingWindow
-	rest  *rest // nil for a single limit without a cap
 }
 
 // rest is the part of a bucket that few buckets need.
@@ -193,99 +197,4 @@ func (b *bucket) idle(now Instant, maxFlight time.Duration) (until Instant, ok b
 		until = max(until, w.last+w.length)
 	}
 	return until, true
-}
-
-// shard holds the buckets of a part of the keys.
-type shard struct {
-	mu      sync.RWMutex
-	buckets map[uint64]*bucket
-	floor   Instant // new buckets start here: what was forgotten had left every window by then
-	peak    int     // most buckets since the map was built
-	calls   atomic.Uint64
-	settled settledCalls
-}
-
-// bucket returns the bucket of a key, or nil if there is none and none is to be created.
-func (s *shard) bucket(key uint64, create bool) *bucket {
-	s.mu.RLock()
-	b := s.buckets[key]
-	s.mu.RUnlock()
-	if b != nil || !create {
-		return b
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b = s.buckets[key]; b == nil {
-		b = &bucket{seen: s.floor}
-		s.buckets[key] = b
-		s.peak = max(s.peak, len(s.buckets))
-	}
-	return b
-}
-
-// sweep forgets idle buckets. A bucket that somebody holds is not idle, so it waits for none.
-func (s *shard) sweep(now Instant, maxFlight time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key, b := range s.buckets {
-		if !b.mu.TryLock() {
-			continue
-		}
-		if until, ok := b.idle(now, maxFlight); ok {
-			s.floor = max(s.floor, until)
-			b.seen, b.first, b.rest = dead, slidingWindow{}, nil
-			delete(s.buckets, key)
-		}
-		b.mu.Unlock()
-	}
-	s.shrink()
-}
-
-// shrink rebuilds the map when it has become much too large: maps never give memory back.
-func (s *shard) shrink() {
-	if len(s.buckets) >= s.peak/4 {
-		return
-	}
-	smaller := make(map[uint64]*bucket, len(s.buckets))
-	for key, b := range s.buckets {
-		smaller[key] = b
-	}
-	s.buckets, s.peak = smaller, len(smaller)
-}
-
-// settledCalls remembers which calls of a shard were settled, so that each is settled once. It keeps one bit per call,
-// for the generation of calls that are being settled and the one before it, 64 kB at most and nothing where nobody
-// settles; a call older than that counts as settled.
-type settledCalls struct {
-	mu          sync.Mutex
-	generations [2]generation
-}
-
-type generation struct {
-	number uint64
-	bits   *[generationCalls / 64]uint64
-}
-
-const generationCalls = 1 << 18
-
-// mark notes that the call with the given number is settled and tells whether it was not before.
-func (s *settledCalls) mark(call uint64) (first bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	number := call / generationCalls
-	g := &s.generations[number%2]
-	if g.number > number {
-		return false
-	}
-	if g.bits == nil {
-		g.bits = new([generationCalls / 64]uint64)
-	}
-	if g.number < number {
-		g.number = number
-		clear(g.bits[:])
-	}
-	word, bit := &g.bits[call%generationCalls/64], uint64(1)<<(call%64)
-	first = *word&bit == 0
-	*word |= bit
-	return first
 }

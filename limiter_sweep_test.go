@@ -49,7 +49,7 @@ func TestLimiterSweepUnused(t *testing.T) {
 	w.is("Len", w.l.Len(), 1)
 }
 
-// Maps never shrink, so a shard that has lost most of its buckets builds a new one and keeps what is left.
+// A shard that has lost most of its buckets gives memory back and keeps what is left.
 func TestLimiterSweepShrinks(t *testing.T) {
 	w := newLimiterWorld(t, LocalLimiterOptions{Shards: 1})
 	for id := range int64(1000) {
@@ -59,11 +59,11 @@ func TestLimiterSweepShrinks(t *testing.T) {
 	for id := range int64(100) {
 		w.take(true, 5, tokenBudgetOf(id, 5))
 	}
-	w.is("peak", w.l.shards[0].peak, 1000)
+	w.is("chains", len(w.l.shards[0].buckets.chains), 1024)
 	w.now = w.now.Add(31 * time.Second)
 	w.l.Sweep(w.now)
 	w.is("Len", w.l.Len(), 100)
-	w.is("peak", w.l.shards[0].peak, 100)
+	w.is("chains", len(w.l.shards[0].buckets.chains), 256)
 	for id := range int64(100) {
 		w.take(false, 1, tokenBudgetOf(id, 5))
 	}
@@ -87,11 +87,11 @@ func TestLimiterSweptInBetween(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.l.Sweep(w.now)
-	s.buckets[b.Key.word()] = held // as a caller sees it that has looked it up already
+	s.buckets.add(held) // as a caller sees it that has looked it up already
 	w.is("locked a dead bucket", c.tryLockAll(true), false)
 	w.is("left a lock", held.mu.TryLock(), true)
 	held.mu.Unlock()
-	delete(s.buckets, b.Key.word())
+	s.buckets.removeIf(func(b *bucket) bool { return b == held })
 	w.is("looked up again", c.tryLockAll(true), true)
 	c.end()
 }

@@ -118,10 +118,10 @@ func TestLimiterLoweredToExact(t *testing.T) {
 	w.take(true, 1, large)
 	bucket := w.l.shards[0].bucket(small.Key.word(), false)
 	w.take(true, 1, small)
-	w.is("exact", bucket.first.runs == nil, false)
+	w.is("exact", bucket.first.runs() == nil, false)
 	w.now = w.now.Add(time.Minute)
 	w.take(true, 1, small)
-	w.is("exact", bucket.first.runs == nil, true)
+	w.is("exact", bucket.first.runs() == nil, true)
 }
 
 // bar 37: two tokens of one owner in one group share what the group allows, and a refusal by the group costs nobody.
