@@ -70,4 +70,5 @@ type GroupUpdate struct {
 	Description *string
 	Roles       *[]string
 	Active      *bool
+	Revisions   []string // the group must have one of these, see [Group.Revision]; empty = whatever it has
 }

@@ -76,6 +76,9 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (*Group, error) {
 // roles that are new to it grant. Disabling a group disables the tokens that it owns; enabling brings them back.
 func (s *Service) UpdateGroup(ctx context.Context, id GroupID, u GroupUpdate) (*Group, error) {
 	return s.changeGroup(ctx, PermissionGroupsUpdate, id, func(tx Tx, p Principal, g *Group, now time.Time) (string, error) {
+		if err := checkRevision(u.Revisions, g.Revision()); err != nil {
+			return "", err
+		}
 		had := held{roles: g.Roles}
 		set(&g.Name, u.Name)
 		set(&g.Title, u.Title)

@@ -63,4 +63,5 @@ type LicenseUpdate struct {
 	MaxSeats    *int64
 	ValidFrom   *time.Time
 	ValidUntil  *time.Time
+	Revisions   []string // the license must have one of these, see [License.Revision]; empty = whatever it has
 }

@@ -72,6 +72,9 @@ func (s *Service) CreateLicense(ctx context.Context, n NewLicense) (LicenseStatu
 // UpdateLicense changes what u names, for everybody who has a seat, from the next request on. It needs licenses.update.
 func (s *Service) UpdateLicense(ctx context.Context, id LicenseID, u LicenseUpdate) (LicenseStatus, error) {
 	return s.changeLicense(ctx, PermissionLicensesUpdate, id, func(tx Tx, p Principal, l *License, now time.Time) error {
+		if err := checkRevision(u.Revisions, l.Revision()); err != nil {
+			return err
+		}
 		before := licenseFacts(l)
 		set(&l.Name, u.Name)
 		set(&l.Title, u.Title)

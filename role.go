@@ -109,4 +109,5 @@ type RoleUpdate struct {
 	Title       *string
 	Description *string
 	Permissions *[]string
+	Revisions   []string // the role must have one of these, see [Role.Revision]; empty = whatever it has
 }

@@ -62,6 +62,9 @@ func (s *Service) CreateRole(ctx context.Context, n NewRole) (*Role, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := ValidateGrants("permissions", n.Permissions); err != nil { // before they are sorted: it says which
+		return nil, err
+	}
 	now := s.timestamp()
 	role := Role{
 		Name: n.Name, Title: n.Title, Description: n.Description, Permissions: sortedGrants(n.Permissions),
@@ -73,7 +76,7 @@ func (s *Service) CreateRole(ctx context.Context, n NewRole) (*Role, error) {
 	created := &Role{}
 	err = s.tx(ctx, func(tx Tx) error {
 		*created = role
-		if err := authorizeGiving(tx, p, held{permissions: role.Permissions}); err != nil {
+		if err := authorizeGiving(tx, p, held{permissions: n.Permissions}); err != nil {
 			return err
 		}
 		if err := tx.SaveRole(created); err != nil {
@@ -97,19 +100,28 @@ func sortedGrants(grants []string) []string {
 // and all that the role granted before and is to grant.
 func (s *Service) UpdateRole(ctx context.Context, id RoleID, u RoleUpdate) (*Role, error) {
 	return s.changeRole(ctx, PermissionRolesUpdate, id, func(tx Tx, p Principal, role *Role, now time.Time) error {
+		if err := checkRevision(u.Revisions, role.Revision()); err != nil {
+			return err
+		}
 		before := roleFacts(role)
 		old := role.Permissions
 		set(&role.Name, u.Name)
 		set(&role.Title, u.Title)
 		set(&role.Description, u.Description)
 		if u.Permissions != nil {
+			if err := ValidateGrants("permissions", *u.Permissions); err != nil {
+				return err
+			}
+			if err := authorizeGiving(tx, p, held{permissions: *u.Permissions}); err != nil {
+				return err
+			}
 			role.Permissions = sortedGrants(*u.Permissions)
 		}
 		role.UpdatedAt = now
 		if err := role.Validate(); err != nil {
 			return err
 		}
-		if err := authorizeGiving(tx, p, held{permissions: append(slices.Clone(old), role.Permissions...)}); err != nil {
+		if err := authorizeGiving(tx, p, held{permissions: old}); err != nil {
 			return err
 		}
 		if err := tx.SaveRole(role); err != nil {

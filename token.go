@@ -394,6 +394,7 @@ type TokenUpdate struct {
 	IdleTimeoutDays  *int // 0 = never
 	Tags             *[]string
 	Metadata         *map[string]any
+	Revisions        []string // the token must have one of these, see [Token.Revision]; empty = whatever it has
 }
 
 // Clone returns a copy that shares nothing with t that either side may change.

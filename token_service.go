@@ -342,6 +342,9 @@ func (s *Service) UpdateToken(ctx context.Context, id TokenID, u TokenUpdate) (I
 	}
 	now := s.timestamp()
 	t, err := s.change(ctx, p, PermissionTokensUpdate, id, now, func(tx Tx, t *Token) (string, error) {
+		if err := checkRevision(u.Revisions, t.Revision()); err != nil {
+			return "", err
+		}
 		before := heldByToken(t)
 		action := u.apply(t, now)
 		if err := t.Validate(); err != nil {

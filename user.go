@@ -118,6 +118,7 @@ type UserUpdate struct {
 	Groups        *[]string // names
 	Licenses      *[]string // names
 	Active        *bool
+	Revisions     []string // the user must have one of these, see [User.Revision]; empty = whatever it has
 }
 
 // Identity is what an identity provider vouches for about a person.

@@ -67,10 +67,15 @@ func entitle(tx Tx, p Principal, u *User, named names, administrator *bool) erro
 		}
 	}
 	u.Roles, u.Groups, u.Licenses = h.roles, h.groups, h.licenses
+	return giveUser(tx, p, u, before)
+}
+
+// giveUser checks what u has against what u had before.
+func giveUser(tx Tx, p Principal, u *User, before held) error {
 	if err := u.Validate(); err != nil {
 		return err
 	}
-	added := h.without(before)
+	added := heldByUser(u).without(before)
 	if err := takeSeats(tx, added.licenses); err != nil {
 		return err
 	}
@@ -139,6 +144,9 @@ func (s *Service) Users(ctx context.Context, f UserFilter) ([]*User, error) {
 // enabling brings back those that were not revoked (S3-07).
 func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*User, error) {
 	return s.changeUser(ctx, PermissionUsersUpdate, id, func(tx Tx, p Principal, user *User, _ time.Time) (string, error) {
+		if err := checkRevision(u.Revisions, user.Revision()); err != nil {
+			return "", err
+		}
 		if u.ExternalID != nil || u.Email != nil || u.Active != nil && *u.Active {
 			if err := authorizeOver(tx, p, user, func(string) bool { return true }); err != nil {
 				return "", err

@@ -94,7 +94,7 @@ func writeFault(w http.ResponseWriter, f *shape.Fault) {
 	if f.Allow != "" {
 		w.Header().Set("Allow", f.Allow)
 	}
-	p := problemOf(f.Status, string(latchward.CodeInvalid), f.Message)
+	p := problemOf(f.Status, string(latchward.ErrorCode(f.Unwrap())), f.Message)
 	WriteProblem(w, &p)
 }
 

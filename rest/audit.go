@@ -45,7 +45,7 @@ type AuditQuery struct {
 	Limit      int    `json:"limit,omitzero" range:"1,1000" doc:"At most this many; 1000 when missing."`
 	Cursor     string `json:"cursor,omitzero" doc:"next_cursor of the page before."`
 	Action     string `json:"action,omitzero" doc:"Such as token.create."`
-	TargetType string `json:"target_type,omitzero" enum:"token,user,key"`
+	TargetType string `json:"target_type,omitzero" enum:"token,user,role,group,license,permission,key"`
 	TargetID   int64  `json:"target_id,omitzero" range:"1,"`
 }
 

@@ -107,6 +107,9 @@ func call[R any](ctx context.Context, c *Client, method, path string, query, bod
 			Code: latchward.CodeUnavailable, Message: "What answered does not speak this API; check the address of the server.",
 		}
 	}
+	if tagged, ok := any(&reply).(interface{ setRevision(string) }); ok {
+		tagged.setRevision(response.Header.Get("ETag"))
+	}
 	return reply, nil
 }
 
@@ -140,6 +143,9 @@ func (c *Client) request(ctx context.Context, method, path string, query, body a
 		request.Header.Set("Authorization", "Bearer "+c.credential.Expose())
 	}
 	request.Header.Set("Accept", jsonType)
+	if tagged, ok := body.(interface{ revision() string }); ok && tagged.revision() != "" {
+		request.Header.Set("If-Match", `"`+tagged.revision()+`"`)
+	}
 	return request, nil
 }
 

@@ -52,6 +52,11 @@ func (c *Client) DeleteToken(ctx context.Context, id int64) (Message, error) {
 	return call[Message](ctx, c, http.MethodDelete, numbered(tokensPath, id), nil, nil)
 }
 
+// TokenRights tells what a token holds, and from where.
+func (c *Client) TokenRights(ctx context.Context, id int64) (RightsReply, error) {
+	return call[RightsReply](ctx, c, http.MethodGet, numbered(tokensPath, id)+"/rights", nil, nil)
+}
+
 // TokenUsage tells what a token did in the last days; 0 means 7.
 func (c *Client) TokenUsage(ctx context.Context, id int64, days int) (TokenUsage, error) {
 	return call[TokenUsage](ctx, c, http.MethodGet, numbered(tokensPath, id)+"/usage", DaysQuery{days}, nil)
@@ -85,6 +90,11 @@ func (c *Client) UpdateUser(ctx context.Context, id int64, change UserChange) (U
 // RemoveUser removes a user and revokes all of their tokens.
 func (c *Client) RemoveUser(ctx context.Context, id int64) (Message, error) {
 	return call[Message](ctx, c, http.MethodDelete, numbered(oursPath+"/users", id), nil, nil)
+}
+
+// UserRights tells what a user holds, and from where.
+func (c *Client) UserRights(ctx context.Context, id int64) (RightsReply, error) {
+	return call[RightsReply](ctx, c, http.MethodGet, numbered(oursPath+"/users", id)+"/rights", nil, nil)
 }
 
 // KeyStatus lists the server keys.

@@ -38,7 +38,7 @@ func TestClientManages(t *testing.T) {
 		t.Errorf("%s", jsonOf(t, changed))
 	}
 	list, err := c.Tokens(ctx, rest.TokenQuery{
-		Tag: "x", Status: latchward.StatusInactive, Limit: 1, Sort: latchward.SortName, Order: rest.Descending, Owner: 1,
+		Tag: "x", Status: latchward.StatusInactive, Limit: 1, Sort: latchward.SortName, Order: rest.Descending, Owner: "1",
 		UnusedSince: rest.Time{Time: start.Add(time.Minute)}, Text: "cli",
 	})
 	must(t, err)

@@ -44,6 +44,14 @@ func (l list) seal(place any) (*string, error) {
 	return &cursor, nil
 }
 
+// after is open for a cursor that may be missing.
+func (l list) after(cursor string, place any) error {
+	if cursor == "" {
+		return nil
+	}
+	return l.open(cursor, place)
+}
+
 // open reads the place out of a cursor.
 func (l list) open(cursor string, place any) error {
 	refuse := latchward.Invalid("cursor", "must be next_cursor of the page before, with the same filters and order")

@@ -39,12 +39,12 @@ type Options struct {
 // handler serves the routes.
 type handler struct {
 	Options
-	service  *latchward.Service
-	now      func() time.Time
-	log      *slog.Logger
-	fixed    map[string][]*route // by path, of those without a number in it
-	numbered []*route
-	callers  callers
+	service    *latchward.Service
+	now        func() time.Time
+	log        *slog.Logger
+	fixed      map[string][]*route // by path, of those without a parameter in it
+	parametric []*route
+	callers    callers
 
 	// What a verification on its way needs, used again and again.
 	events        sync.Pool // of *latchward.UsageEvent
@@ -72,7 +72,7 @@ func Handler(o Options) http.Handler {
 	h.headers.json, h.headers.vary = []string{jsonMedia}, []string{"Authorization"}
 	for _, r := range h.routes() {
 		if strings.Contains(r.path, "{") {
-			h.numbered = append(h.numbered, &r)
+			h.parametric = append(h.parametric, &r)
 		} else {
 			h.fixed[r.path] = append(h.fixed[r.path], &r)
 		}
@@ -91,7 +91,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
-	route, id, err := h.find(r)
+	route, at, err := h.find(r)
 	if err != nil {
 		return err
 	}
@@ -101,19 +101,19 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return route.answer(w, r.WithContext(ctx), id)
+		return route.answer(w, r.WithContext(ctx), at)
 	case verifiers:
 		caller, err := h.caller(r)
 		if err != nil {
 			return err
 		}
-		err = route.answer(w, r, id)
+		err = route.answer(w, r, at)
 		if caller.Token.ID != 0 && h.callers.due(caller.Token.ID, caller.At) {
 			h.recordCall(r, &caller, statusOf(err))
 		}
 		return err
 	default:
-		return route.answer(w, r, id)
+		return route.answer(w, r, at)
 	}
 }
 
@@ -130,15 +130,15 @@ func statusOf(err error) int {
 	}
 }
 
-// find returns the route for r and the number in its path. Paths are compared as they came: none of ours needs an
-// escape, so that what a proxy in front saw is what is served.
-func (h *handler) find(r *http.Request) (*route, int64, error) {
+// find returns the route for r and what the parameters in its path say. Paths are compared as they came: none of ours
+// needs an escape, so that what a proxy in front saw is what is served.
+func (h *handler) find(r *http.Request) (*route, place, error) {
 	path := r.URL.EscapedPath()
-	candidates, id := h.fixed[path], int64(0)
+	candidates, at := h.fixed[path], place{}
 	if candidates == nil {
 		var err error
-		if candidates, id, err = h.findNumbered(path); err != nil {
-			return nil, 0, err
+		if candidates, at, err = h.findParameters(path); err != nil {
+			return nil, at, err
 		}
 	}
 	method := r.Method
@@ -147,35 +147,59 @@ func (h *handler) find(r *http.Request) (*route, int64, error) {
 	}
 	for _, route := range candidates {
 		if route.method == method {
-			return route, id, nil
+			return route, at, nil
 		}
 	}
 	if candidates == nil {
-		return nil, 0, latchward.Errorf(latchward.CodeNotFound, "There is nothing at this address")
+		return nil, at, latchward.Errorf(latchward.CodeNotFound, "There is nothing at this address")
 	}
-	return nil, 0, notAllowed(candidates)
+	return nil, at, notAllowed(candidates)
 }
 
-func (h *handler) findNumbered(path string) (candidates []*route, id int64, err error) {
-	var digits, name string
-	for _, route := range h.numbered {
-		start, rest, _ := strings.Cut(route.path, "{")
-		parameter, end, _ := strings.Cut(rest, "}")
-		middle, ok := strings.CutPrefix(path, start)
-		if !ok {
-			continue
+func (h *handler) findParameters(path string) (candidates []*route, at place, err error) {
+	var given [][2]string
+	for _, route := range h.parametric {
+		if parameters, ok := match(route.path, path); ok {
+			given, candidates = parameters, append(candidates, route)
 		}
-		middle, ok = strings.CutSuffix(middle, end)
-		if !ok || middle == "" || strings.Contains(middle, "/") {
-			continue
+	}
+	for i, parameter := range given {
+		name, value := parameter[0], parameter[1]
+		switch {
+		case name == "name":
+			at.Name, err = value, latchward.ValidatePermissions("name", []string{value})
+			if err != nil {
+				err = latchward.Invalid("name", "must look like resource.action, in lower case")
+			}
+		case i == 0:
+			at.ID, err = parseNumber(name, value)
+		default:
+			at.Second, err = parseNumber(name, value)
 		}
-		digits, name = middle, parameter
-		candidates = append(candidates, route)
+		if err != nil {
+			return candidates, at, err
+		}
 	}
-	if candidates != nil {
-		id, err = parseNumber(name, digits)
+	return candidates, at, nil
+}
+
+// match returns the parameters of a pattern, each with its name and value, if path has its form.
+func match(pattern, path string) (parameters [][2]string, ok bool) {
+	for {
+		segment, patterns, more := strings.Cut(pattern, "/")
+		value, paths, moreOfPath := strings.Cut(path, "/")
+		name, isParameter := strings.CutPrefix(segment, "{")
+		switch {
+		case more != moreOfPath || isParameter && value == "" || !isParameter && value != segment:
+			return nil, false
+		case isParameter:
+			parameters = append(parameters, [2]string{strings.TrimSuffix(name, "}"), value})
+		}
+		if !more {
+			return parameters, true
+		}
+		pattern, path = patterns, paths
 	}
-	return candidates, id, err
 }
 
 // parseNumber reads the number in a path. One that is too large for any record is taken for the largest, which none

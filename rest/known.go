@@ -53,7 +53,7 @@ func enumOf(t reflect.Type) []string {
 	case reflect.TypeFor[latchward.SubjectType]():
 		return texts(latchward.SubjectUser, latchward.SubjectToken)
 	case reflect.TypeFor[latchward.OwnerType]():
-		return texts(latchward.OwnerUser)
+		return texts(latchward.OwnerUser, latchward.OwnerGroup)
 	}
 	return nil
 }

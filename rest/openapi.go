@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
 	"github.com/latchward/latchward/internal/shape"
 )
@@ -85,10 +86,22 @@ func tagOf(path string) string {
 
 func (d *openAPI) parameters(r *route) []object {
 	var list []object
-	if _, rest, ok := strings.Cut(r.path, "{"); ok {
-		name, _, _ := strings.Cut(rest, "}")
+	for segment := range strings.SplitSeq(r.path, "/") {
+		name, ok := strings.CutPrefix(strings.TrimSuffix(segment, "}"), "{")
+		if !ok {
+			continue
+		}
 		schema := object{{"type", "integer"}, {"minimum", 0}}
+		if name == "name" {
+			schema = object{{"type", "string"}, {"maxLength", latchward.MaxPermissionLength}}
+		}
 		list = append(list, object{{"name", name}, {"in", "path"}, {"required", true}, {"schema", schema}})
+	}
+	if r.tagged {
+		list = append(list, object{
+			{"name", "If-Match"}, {"in", "header"}, {"required", false}, {"schema", object{{"type", "string"}}},
+			{"description", "ETag of what was read; 412 if that has changed since."},
+		})
 	}
 	if r.query == nil {
 		return list
@@ -144,6 +157,9 @@ func (r *route) failures() []int {
 	}
 	if r.access == persons && r.method != http.MethodGet {
 		list = append(list, http.StatusConflict)
+	}
+	if r.tagged {
+		list = append(list, http.StatusPreconditionFailed)
 	}
 	slices.Sort(list)
 	return list

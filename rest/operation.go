@@ -23,7 +23,7 @@ const (
 
 // route is one way in. Everything that callers can know about it stands here, and becomes the OpenAPI document.
 type route struct {
-	method, path string // "{id}" and "{version}" in a path are numbers
+	method, path string // "{name}" in a path is a permission, all other parameters are numbers
 	access       access
 	id           string // of the operation, in the OpenAPI document
 	summary      string
@@ -35,17 +35,25 @@ type operation struct {
 	status             int          // when it succeeds
 	secret             bool         // the reply holds one: nothing on the way may keep it (C-03)
 	bodyMayMiss        bool         // no body is as good as {}
+	tagged             bool         // If-Match is understood
 	query, body, reply *shape.Shape // nil = none
 	media              string       // of a reply that is not JSON
-	do                 func(o *operation, w http.ResponseWriter, r *http.Request, id int64) (reply any, err error)
+	do                 func(o *operation, w http.ResponseWriter, r *http.Request, at place) (reply any, err error)
 	write              func(w http.ResponseWriter, r *http.Request) error // instead of do: answers by itself
 }
 
 // request is what an operation is asked.
 type request[Query, Body any] struct {
-	ID    int64
-	Query Query
-	Body  Body
+	place
+	Query     Query
+	Body      Body
+	Revisions []string // of If-Match; one of them must be what the record has
+}
+
+// place is what the parameters in a path say.
+type place struct {
+	ID, Second int64  // the first and second number
+	Name       string // the permission
 }
 
 // none stands for the query or body of an operation that has none.
@@ -54,15 +62,20 @@ type none struct{}
 // operate makes an operation of a function: decoding is the same for all.
 func operate[Q, B, R any](answer func(context.Context, request[Q, B]) (R, error)) operation {
 	o := operation{status: http.StatusOK, query: shapeFor[Q](), body: shapeFor[B](), reply: shapeFor[R]()}
-	o.do = func(o *operation, w http.ResponseWriter, r *http.Request, id int64) (any, error) {
-		in := request[Q, B]{ID: id}
+	o.do = func(o *operation, w http.ResponseWriter, r *http.Request, at place) (any, error) {
+		in := request[Q, B]{place: at}
+		var err error
+		if in.Revisions, err = o.revisions(r); err != nil {
+			return nil, err
+		}
 		if err := o.decodeQuery(r, &in.Query); err != nil {
 			return nil, err
 		}
 		if err := o.decodeBody(w, r, &in.Body); err != nil {
 			return nil, err
 		}
-		return answer(r.Context(), in)
+		reply, err := answer(r.Context(), in)
+		return reply, changed(err)
 	}
 	return o
 }
@@ -121,11 +134,11 @@ func (o *operation) decodeBody(w http.ResponseWriter, r *http.Request, into any)
 }
 
 // answer does what the route does.
-func (o *operation) answer(w http.ResponseWriter, r *http.Request, id int64) error {
+func (o *operation) answer(w http.ResponseWriter, r *http.Request, at place) error {
 	if o.write != nil {
 		return o.write(w, r)
 	}
-	reply, err := o.do(o, w, r, id)
+	reply, err := o.do(o, w, r, at)
 	if err != nil {
 		return err
 	}
@@ -145,6 +158,9 @@ func (o *operation) writeJSON(w http.ResponseWriter, value any) error {
 	h.Set("Content-Type", jsonMedia)
 	h.Set("Content-Length", strconv.Itoa(text.Len()))
 	h.Set("Vary", "Authorization")
+	if tagged, ok := value.(interface{ revision() string }); ok {
+		h.Set("ETag", `"`+tagged.revision()+`"`)
+	}
 	if o.secret {
 		h.Set("Cache-Control", "no-store, no-cache, must-revalidate")
 		h.Set("Pragma", "no-cache")

@@ -12,8 +12,9 @@ func (h *handler) routes() []route {
 		{get, tokens, persons, "listTokens", "List tokens with their counters", operate(h.tokens)},
 		{get, tokens + "/stats/overview", persons, "usageOverview", "What all tokens did", operate(h.usageOverview)},
 		{get, tokens + "/{id}", persons, "getToken", "Show a token", operate(h.token)},
-		{put, tokens + "/{id}", persons, "updateToken", "Change a token", operate(h.updateToken)},
+		{put, tokens + "/{id}", persons, "updateToken", "Change a token", tagged(operate(h.updateToken))},
 		{del, tokens + "/{id}", persons, "deleteToken", "Delete a token", operate(h.deleteToken)},
+		{get, tokens + "/{id}/rights", persons, "tokenRights", "What a token holds, and from where", operate(h.tokenRights)},
 		{get, tokens + "/{id}/usage", persons, "tokenUsage", "What a token did", operate(h.tokenUsage)},
 		{post, tokens + "/{id}/revoke", persons, "revokeToken", "End a token for good", withoutBody(operate(h.revokeToken))},
 		{post, tokens + "/{id}/rotate", persons, "rotateToken", "Give a token a new secret", rotate},
@@ -25,15 +26,50 @@ func (h *handler) routes() []route {
 		{get, ours + "/users", persons, "listUsers", "List users", operate(h.users)},
 		{post, ours + "/users", persons, "createUser", "Add a user", created(operate(h.createUser))},
 		{get, ours + "/users/{id}", persons, "getUser", "Show a user", operate(h.user)},
-		{put, ours + "/users/{id}", persons, "updateUser", "Change, disable or enable a user", operate(h.updateUser)},
+		{put, ours + "/users/{id}", persons, "updateUser", "Change, disable or enable a user", tagged(operate(h.updateUser))},
 		{del, ours + "/users/{id}", persons, "removeUser", "Remove a user and revoke their tokens", operate(h.removeUser)},
+
+		{get, ours + "/users/{id}/rights", persons, "userRights", "What a user holds, and from where", operate(h.userRights)},
 
 		{get, ours + "/keys", persons, "listKeys", "List the server keys", operate(h.keys)},
 		{post, ours + "/keys/rotate", persons, "rotateKey", "Make new secrets under a new server key", rotateKey},
 		{del, ours + "/keys/{version}", persons, "dropKey", "Refuse all secrets made under a server key", operate(h.dropKey)},
 		{get, ours + "/audit", persons, "listAudit", "Who changed what", operate(h.audit)},
 	}
+	list = append(list, h.rightsRoutes(ours)...)
 	return append(list, h.documentRoutes(ours, list)...)
+}
+
+// rightsRoutes are those about what people and tokens may hold.
+func (h *handler) rightsRoutes(ours string) []route {
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	roles, groups, licenses, permissions := ours+"/roles", ours+"/groups", ours+"/licenses", ours+"/permissions"
+	const member, seat = "/{id}/members/{user}", "/{id}/seats/{user}"
+	explain := withoutBody(operate(h.savePermission))
+	return []route{
+		{get, roles, persons, "listRoles", "List roles", operate(h.roles)},
+		{post, roles, persons, "createRole", "Make a role", created(operate(h.createRole))},
+		{get, roles + "/{id}", persons, "getRole", "Show a role", operate(h.role)},
+		{put, roles + "/{id}", persons, "updateRole", "Change a role", tagged(operate(h.updateRole))},
+		{del, roles + "/{id}", persons, "deleteRole", "Take a role from all", operate(h.deleteRole)},
+		{get, groups, persons, "listGroups", "List groups", operate(h.groups)},
+		{post, groups, persons, "createGroup", "Make a group", created(operate(h.createGroup))},
+		{get, groups + "/{id}", persons, "getGroup", "Show a group", operate(h.group)},
+		{put, groups + "/{id}", persons, "updateGroup", "Change, disable or enable a group", tagged(operate(h.updateGroup))},
+		{del, groups + "/{id}", persons, "removeGroup", "Remove a group and revoke its tokens", operate(h.removeGroup)},
+		{put, groups + member, persons, "addMember", "Make a user a member", operate(h.addMember)},
+		{del, groups + member, persons, "removeMember", "Take a user out of a group", operate(h.removeMember)},
+		{get, licenses, persons, "listLicenses", "List licenses with their seats", operate(h.licenses)},
+		{post, licenses, persons, "createLicense", "Make a license", created(operate(h.createLicense))},
+		{get, licenses + "/{id}", persons, "getLicense", "Show a license", operate(h.license)},
+		{put, licenses + "/{id}", persons, "updateLicense", "Change a license", tagged(operate(h.updateLicense))},
+		{del, licenses + "/{id}", persons, "deleteLicense", "Take a license from all", operate(h.deleteLicense)},
+		{put, licenses + seat, persons, "takeSeat", "Give a user a seat", operate(h.takeSeat)},
+		{del, licenses + seat, persons, "freeSeat", "Take a user's seat", operate(h.freeSeat)},
+		{get, permissions, persons, "listPermissions", "List what can be granted", operate(h.permissions)},
+		{put, permissions + "/{name}", persons, "savePermission", "Explain a permission", explain},
+		{del, permissions + "/{name}", persons, "deletePermission", "Take a permission from all", operate(h.deletePermission)},
+	}
 }
 
 func (h *handler) verifyOperation() operation {

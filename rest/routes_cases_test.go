@@ -34,7 +34,7 @@ func (m *keyManager) DropKey(ctx context.Context, version int) error {
 }
 
 // populated is a world in which token 1 is the administrator's, token 2 the member's, token 3 verifies, and server key
-// 1 is retired.
+// 1 is retired. There is a role (4), a group (1), a license (1) and a registered permission of its own.
 type populated struct {
 	*world
 	tokens [4]latchward.IssuedToken
@@ -51,6 +51,16 @@ func newPopulated(t testing.TB) *populated {
 		Name: "Theirs", Owner: &latchward.Owner{Type: latchward.OwnerUser, ID: int64(p.member.ID)},
 	})
 	p.tokens[3] = p.verifier()
+	_, err := p.service.CreateRole(asAdmin(), latchward.NewRole{Name: "reader", Permissions: []string{"orders.read"}})
+	must(t, err)
+	_, err = p.service.CreateGroup(asAdmin(), latchward.NewGroup{
+		Name: "ops", Title: "Operations", Roles: []string{"reader"},
+	})
+	must(t, err)
+	_, err = p.service.CreateLicense(asAdmin(), latchward.NewLicense{Name: "pro", MaxSeats: 2})
+	must(t, err)
+	_, err = p.service.SavePermission(asAdmin(), latchward.Permission{Name: "orders.read", Title: "Read orders"})
+	must(t, err)
 	return p
 }
 
@@ -94,6 +104,12 @@ var routeCases = map[string]routeCase{
 			{target: "/api/api-tokens?status=dead", field: "status"},
 			{target: "/api/api-tokens?kind=root", field: "kind"},
 			{target: "/api/api-tokens?owner=ada", field: "owner"},
+			{target: "/api/api-tokens?owner=0", field: "owner"},
+			{target: "/api/api-tokens?owner=-1", field: "owner"},
+			{target: "/api/api-tokens?owner=token:1", field: "owner"},
+			{target: "/api/api-tokens?role=nobody", field: "role"},
+			{target: "/api/api-tokens?group=4", field: "group"},
+			{target: "/api/api-tokens?license=PRO", field: "license"},
 			{target: "/api/api-tokens?unused_since=yesterday", field: "unused_since"},
 			{target: "/api/api-tokens?expires_before=2026-13-01", field: "expires_before"},
 			{target: "/api/api-tokens?cursor=AAAA", field: "cursor"},
@@ -122,6 +138,10 @@ var routeCases = map[string]routeCase{
 	"updateToken": {
 		target: "/api/api-tokens/2", body: `{"description":"x"}`, gone: "/api/api-tokens/99",
 		invalid: []invalidCase{{body: `{"rate_limit":0}`, field: "rate_limit"}, {body: `{"active":null}`, field: "active"}},
+	},
+	"tokenRights": {
+		target: "/api/api-tokens/2/rights", gone: "/api/api-tokens/99/rights",
+		invalid: []invalidCase{{target: "/api/api-tokens/2/rights?all=1", field: "all"}},
 	},
 	"deleteToken": {target: "/api/api-tokens/2", gone: "/api/api-tokens/99"},
 	"tokenUsage": {
@@ -162,6 +182,9 @@ var routeCases = map[string]routeCase{
 		invalid: []invalidCase{
 			{target: "/api/latchward/users?include_removed=yes", field: "include_removed"},
 			{target: "/api/latchward/users?cursor=x", field: "cursor"},
+			{target: "/api/latchward/users?role=nobody", field: "role"},
+			{target: "/api/latchward/users?group=nobody", field: "group"},
+			{target: "/api/latchward/users?license=nobody", field: "license"},
 		},
 	},
 	"createUser": {
@@ -169,6 +192,9 @@ var routeCases = map[string]routeCase{
 		invalid: []invalidCase{
 			{body: `{}`, field: "email"}, {body: `{"email":"nobody"}`, field: "email"},
 			{body: `{"name":"x","administrator":"yes"}`, field: "administrator"}, {body: `{"name":"x","id":9}`, field: "id"},
+			{body: `{"name":"x","roles":["reader","nobody"]}`, field: "roles[1]"},
+			{body: `{"name":"x","groups":["reader"]}`, field: "groups[0]"},
+			{body: `{"name":"x","licenses":[1]}`, field: "licenses[0]"},
 		},
 	},
 	"getUser": {
@@ -181,7 +207,114 @@ var routeCases = map[string]routeCase{
 			field: "removed_at"}},
 	},
 	"removeUser": {target: "/api/latchward/users/2", gone: "/api/latchward/users/99", member: 403},
-	"listKeys":   {target: "/api/latchward/keys", member: 403},
+	"userRights": {
+		target: "/api/latchward/users/2/rights", gone: "/api/latchward/users/99/rights",
+		invalid: []invalidCase{{target: "/api/latchward/users/me/rights", field: "id"}},
+	},
+
+	"listRoles": {target: "/api/latchward/roles", member: 403},
+	"createRole": {
+		target: "/api/latchward/roles", body: `{"name":"writer","title":"Writer","permissions":["orders.*"]}`,
+		status: 201, member: 403, invalid: []invalidCase{
+			{body: `{}`, field: "name"}, {body: `{"name":"Writer"}`, field: "name"}, {body: `{"name":null}`, field: "name"},
+			{body: `{"name":"w","permissions":["orders.read","*.*"]}`, field: "permissions[1]"},
+			{body: `{"name":"w","built_in":true}`, field: "built_in"},
+			{body: `{"name":"w","description":"` + strings.Repeat("x", 4097) + `"}`, field: "description"},
+		},
+	},
+	"getRole": {
+		target: "/api/latchward/roles/4", gone: "/api/latchward/roles/99", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/roles/reader", field: "id"}},
+	},
+	"updateRole": {
+		target: "/api/latchward/roles/4", body: `{"permissions":null}`, gone: "/api/latchward/roles/99", member: 403,
+		invalid: []invalidCase{{body: `{"name":""}`, field: "name"}, {body: `{"name":null}`, field: "name"}},
+	},
+	"deleteRole": {target: "/api/latchward/roles/4", gone: "/api/latchward/roles/99", member: 403},
+
+	"listGroups": {
+		target: "/api/latchward/groups?limit=1&q=oper&role=reader&include_removed=true", member: 403,
+		invalid: []invalidCase{
+			{target: "/api/latchward/groups?role=nobody", field: "role"},
+			{target: "/api/latchward/groups?cursor=x", field: "cursor"},
+			{target: "/api/latchward/groups?limit=0", field: "limit"},
+		},
+	},
+	"createGroup": {
+		target: "/api/latchward/groups", body: `{"name":"dev","roles":["reader"]}`, status: 201, member: 403,
+		invalid: []invalidCase{
+			{body: `{}`, field: "name"}, {body: `{"name":"a b"}`, field: "name"},
+			{body: `{"name":"dev","roles":["nobody"]}`, field: "roles[0]"},
+			{body: `{"name":"dev","active":true}`, field: "active"},
+		},
+	},
+	"getGroup": {
+		target: "/api/latchward/groups/1", gone: "/api/latchward/groups/99", member: 404,
+		invalid: []invalidCase{{target: "/api/latchward/groups/ops", field: "id"}},
+	},
+	"updateGroup": {
+		target: "/api/latchward/groups/1", body: `{"active":false,"title":null}`,
+		gone: "/api/latchward/groups/99", member: 403,
+		invalid: []invalidCase{{body: `{"active":null}`, field: "active"}, {body: `{"roles":["x"]}`, field: "roles[0]"}},
+	},
+	"removeGroup": {target: "/api/latchward/groups/1", gone: "/api/latchward/groups/99", member: 403},
+	"addMember": {
+		target: "/api/latchward/groups/1/members/2", gone: "/api/latchward/groups/1/members/99", member: 403,
+		invalid: []invalidCase{
+			{target: "/api/latchward/groups/ops/members/2", field: "id"},
+			{target: "/api/latchward/groups/1/members/max", field: "user"},
+		},
+	},
+	"removeMember": {
+		target: "/api/latchward/groups/1/members/2", gone: "/api/latchward/groups/99/members/2", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/groups/1/members/2?all=1", field: "all"}},
+	},
+
+	"listLicenses": {target: "/api/latchward/licenses", member: 403},
+	"createLicense": {
+		target: "/api/latchward/licenses", status: 201, member: 403,
+		body: `{"name":"basic","max_seats":5,"valid_from":"2025-01-01","valid_until":"2026-01-01"}`,
+		invalid: []invalidCase{
+			{body: `{}`, field: "name"}, {body: `{"name":"b","max_seats":-1}`, field: "max_seats"},
+			{body: `{"name":"b","max_seats":1000000001}`, field: "max_seats"},
+			{body: `{"name":"b","valid_from":"2026-01-02","valid_until":"2026-01-01"}`, field: "valid_from"},
+			{body: `{"name":"b","seats_taken":0}`, field: "seats_taken"},
+		},
+	},
+	"getLicense": {
+		target: "/api/latchward/licenses/1", gone: "/api/latchward/licenses/99", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/licenses/pro", field: "id"}},
+	},
+	"updateLicense": {
+		target: "/api/latchward/licenses/1", body: `{"max_seats":1,"valid_until":null}`, gone: "/api/latchward/licenses/99",
+		member: 403, invalid: []invalidCase{{body: `{"name":"."}`, field: "name"}},
+	},
+	"deleteLicense": {target: "/api/latchward/licenses/1", gone: "/api/latchward/licenses/99", member: 403},
+	"takeSeat": {
+		target: "/api/latchward/licenses/1/seats/2", gone: "/api/latchward/licenses/99/seats/2", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/licenses/1/seats/x", field: "user"}},
+	},
+	"freeSeat": {
+		target: "/api/latchward/licenses/1/seats/2", gone: "/api/latchward/licenses/1/seats/99", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/licenses/x/seats/2", field: "id"}},
+	},
+
+	"listPermissions": {target: "/api/latchward/permissions", member: 403},
+	"savePermission": {
+		target: "/api/latchward/permissions/orders.erase", body: `{"title":"Erase orders"}`, member: 403,
+		invalid: []invalidCase{
+			{target: "/api/latchward/permissions/orders", field: "name"},
+			{target: "/api/latchward/permissions/orders.*", field: "name"},
+			{target: "/api/latchward/permissions/orders%2Eread", field: "name"},
+			{body: `{"name":"a.b"}`, field: "name"},
+		},
+	},
+	"deletePermission": {
+		target: "/api/latchward/permissions/orders.read", gone: "/api/latchward/permissions/orders.erase", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/permissions/Orders.read", field: "name"}},
+	},
+
+	"listKeys": {target: "/api/latchward/keys", member: 403},
 	"rotateKey": {
 		target: "/api/latchward/keys/rotate", member: 403,
 		invalid: []invalidCase{{body: `{"version":2}`, field: "version"}},

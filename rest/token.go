@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"log/slog"
 	"net/netip"
 	"strconv"
@@ -37,6 +38,10 @@ type Token struct {
 	Metadata        map[string]any            `json:"metadata"`
 	RevokedAt       Time                      `json:"revoked_at" null:"true"`
 	RevokeReason    *string                   `json:"revoke_reason"`
+	Roles           []string                  `json:"roles" doc:"Names of those of a service token itself."`
+	Groups          []string                  `json:"groups" doc:"Names of those of which a service token is a member."`
+	Licenses        []string                  `json:"licenses" doc:"Names of those of which a service token has a seat."`
+	Unbound         bool                      `json:"unbound" doc:"A service token that keeps more than its owner holds."`
 }
 
 // TokenCounts are the counters that a list of tokens shows.
@@ -63,6 +68,7 @@ type TokenReply struct {
 	Token    Token    `json:"token"`
 	Message  string   `json:"message,omitempty"`
 	Warnings []string `json:"warnings,omitempty" doc:"What the caller may not have meant."`
+	Revision
 }
 
 // LogValue is that of the token.
@@ -76,7 +82,8 @@ type TokenList struct {
 
 // NewToken asks for a token. Everything may be left out, and null is the same, but for IdleTimeoutDays: the server's
 // default when left out, never when null. No endpoints or networks, or [], are no restriction. A service token has the
-// permissions listed and no others. Only administrators may name another owner than themselves.
+// permissions listed and those of its roles and groups. Naming another owner than oneself or a group of one's own takes
+// the permission tokens.create, and nobody gives more than they hold.
 type NewToken struct {
 	Name             Optional[string]         `json:"name,omitzero" doc:"Generated when missing or blank."`
 	Description      Optional[string]         `json:"description,omitzero"`
@@ -86,16 +93,19 @@ type NewToken struct {
 	Kind             Optional[latchward.Kind] `json:"kind,omitzero" doc:"personal when missing."`
 	Owner            Optional[TokenOwner]     `json:"owner,omitzero" doc:"Whoever asks, when missing."`
 	AllowedNetworks  Optional[[]string]       `json:"allowed_networks,omitzero" doc:"Such as 203.0.113.0/24."`
-	Permissions      Optional[[]string]       `json:"permissions,omitzero" doc:"Null is the owner's rights."`
+	Permissions      Optional[[]string]       `json:"permissions,omitzero" doc:"Grants; null is the owner's rights."`
 	NotBefore        Optional[Time]           `json:"not_before,omitzero"`
 	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650" doc:"Null is never."`
 	Tags             Optional[[]string]       `json:"tags,omitzero"`
 	Metadata         Optional[map[string]any] `json:"metadata,omitzero"`
+	Roles            Optional[[]string]       `json:"roles,omitzero" doc:"Names; of a service token."`
+	Groups           Optional[[]string]       `json:"groups,omitzero" doc:"Names; of a service token."`
+	Licenses         Optional[[]string]       `json:"licenses,omitzero" doc:"Names; of a service token."`
 }
 
 // TokenOwner names the owner of a new token.
 type TokenOwner struct {
-	Type latchward.OwnerType `json:"type,omitzero"`
+	Type latchward.OwnerType `json:"type,omitzero" doc:"user when missing; a group owns service tokens only."`
 	ID   int64               `json:"id" range:"1,"`
 }
 
@@ -113,6 +123,10 @@ type TokenChange struct {
 	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650"`
 	Tags             Optional[[]string]       `json:"tags,omitzero"`
 	Metadata         Optional[map[string]any] `json:"metadata,omitzero"`
+	Roles            Optional[[]string]       `json:"roles,omitzero" doc:"Names; of a service token."`
+	Groups           Optional[[]string]       `json:"groups,omitzero" doc:"Names; of a service token."`
+	Licenses         Optional[[]string]       `json:"licenses,omitzero" doc:"Names; of a service token."`
+	Revision
 }
 
 // Revocation may say why a token is revoked.
@@ -140,14 +154,17 @@ type TokenQuery struct {
 	Order         Order               `json:"order,omitzero" enum:"asc,desc" doc:"asc by name, else desc, when missing."`
 	Status        latchward.Status    `json:"status,omitzero"`
 	Kind          latchward.Kind      `json:"kind,omitzero"`
-	Owner         int64               `json:"owner,omitzero" range:"1," doc:"Id of a user."`
+	Owner         string              `json:"owner,omitzero" doc:"user:3, group:7, or the id of a user."`
+	Role          string              `json:"role,omitzero" doc:"Name of a role of a service token itself."`
+	Group         string              `json:"group,omitzero" doc:"Name of a group of which a service token is a member."`
+	License       string              `json:"license,omitzero" doc:"Name of a license of a service token itself."`
 	Text          string              `json:"q,omitzero" doc:"Part of the name, description or display prefix."`
 	Tag           string              `json:"tag,omitzero"`
 	UnusedSince   Time                `json:"unused_since,omitzero" doc:"Not used, created or enabled since."`
 	ExpiresBefore Time                `json:"expires_before,omitzero"`
 }
 
-func tokenOf(t *latchward.Token, now time.Time) Token {
+func tokenOf(t *latchward.Token, names latchward.HeldNames, now time.Time) Token {
 	inactive := t.Inactive(now) // an idle token shows as what the sweep will record, which spares revoked ones
 	if t.Revoked() {
 		inactive = t.InactiveReason
@@ -160,6 +177,7 @@ func tokenOf(t *latchward.Token, now time.Time) Token {
 		Prefix: t.Prefix, Owner: ownerOf(t.Owner), NotBefore: Time{t.NotBefore}, Permissions: t.Permissions,
 		Tags: append([]string{}, t.Tags...), Metadata: t.Metadata,
 		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason),
+		Roles: names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
 	}
 	if len(t.AllowedEndpoints) > 0 {
 		wire.AllowedEndpoints = t.AllowedEndpoints
@@ -196,9 +214,12 @@ func (n *NewToken) settings() (latchward.NewToken, error) {
 		AllowedEndpoints: n.AllowedEndpoints.Value, AllowedNetworks: networks, Permissions: n.Permissions.Value,
 		ExpiresAt: n.ExpiresAt.Value.Time, NotBefore: n.NotBefore.Value.Time, IdleTimeoutDays: n.IdleTimeoutDays.change(),
 		Tags: n.Tags.Value, Metadata: n.Metadata.Value,
+		Roles: n.Roles.Value, Groups: n.Groups.Value, Licenses: n.Licenses.Value,
 	}
 	if n.Owner.Set && !n.Owner.Null {
-		asked.Owner = &latchward.Owner{Type: latchward.OwnerUser, ID: n.Owner.Value.ID}
+		asked.Owner = &latchward.Owner{
+			Type: cmp.Or(n.Owner.Value.Type, latchward.OwnerUser), ID: n.Owner.Value.ID,
+		}
 	}
 	return asked, nil
 }
@@ -214,6 +235,7 @@ func (c *TokenChange) update() (latchward.TokenUpdate, error) {
 		AllowedEndpoints: c.AllowedEndpoints.change(), Permissions: c.Permissions.change(),
 		ExpiresAt: moment(c.ExpiresAt), NotBefore: moment(c.NotBefore), IdleTimeoutDays: c.IdleTimeoutDays.change(),
 		Tags: c.Tags.change(), Metadata: c.Metadata.change(),
+		Roles: c.Roles.change(), Groups: c.Groups.change(), Licenses: c.Licenses.change(),
 	}
 	if c.AllowedNetworks.Set {
 		u.AllowedNetworks = &networks

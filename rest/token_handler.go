@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"strings"
 
 	"github.com/latchward/latchward"
 )
@@ -25,7 +26,7 @@ func (h *handler) createToken(ctx context.Context, in request[none, NewToken]) (
 		return TokenReply{}, err
 	}
 	issued, err := h.service.CreateToken(ctx, asked)
-	return h.tokenReply(issued, messageCreated, err)
+	return h.tokenReply(ctx, issued, messageCreated, err)
 }
 
 func (h *handler) updateToken(ctx context.Context, in request[none, TokenChange]) (TokenReply, error) {
@@ -33,32 +34,39 @@ func (h *handler) updateToken(ctx context.Context, in request[none, TokenChange]
 	if err != nil {
 		return TokenReply{}, err
 	}
+	u.Revisions = in.Revisions
 	changed, err := h.service.UpdateToken(ctx, latchward.TokenID(in.ID), u)
-	return h.tokenReply(changed, messageUpdated, err)
+	return h.tokenReply(ctx, changed, messageUpdated, err)
 }
 
 func (h *handler) rotateToken(ctx context.Context, in request[none, Rotation]) (TokenReply, error) {
 	issued, err := h.service.RotateToken(ctx, latchward.TokenID(in.ID))
-	return h.tokenReply(issued, messageRotated, err)
+	return h.tokenReply(ctx, issued, messageRotated, err)
 }
 
 func (h *handler) revokeToken(ctx context.Context, in request[none, Revocation]) (TokenReply, error) {
 	t, err := h.service.RevokeToken(ctx, latchward.TokenID(in.ID), in.Body.Reason.Value)
-	return h.tokenReply(latchward.IssuedToken{Token: t}, "", err)
+	return h.tokenReply(ctx, latchward.IssuedToken{Token: t}, "", err)
 }
 
 func (h *handler) token(ctx context.Context, in request[none, none]) (TokenReply, error) {
 	t, err := h.service.Token(ctx, latchward.TokenID(in.ID))
-	return h.tokenReply(latchward.IssuedToken{Token: t}, "", err)
+	return h.tokenReply(ctx, latchward.IssuedToken{Token: t}, "", err)
 }
 
-func (h *handler) tokenReply(issued latchward.IssuedToken, message string, err error) (TokenReply, error) {
+func (h *handler) tokenReply(
+	ctx context.Context, issued latchward.IssuedToken, message string, err error,
+) (TokenReply, error) {
 	if err != nil {
 		return TokenReply{}, err
 	}
-	reply := TokenReply{Token: tokenOf(issued.Token, h.now()), Message: message, Warnings: issued.Warnings}
+	t := issued.Token
+	names, err := h.service.Names(ctx, t.Roles, t.Groups, t.Licenses)
+	reply := TokenReply{
+		Token: tokenOf(t, names, h.now()), Message: message, Warnings: issued.Warnings, Revision: Revision{t.Revision()},
+	}
 	reply.Token.Secret = PlainSecret{issued.Secret}
-	return reply, nil
+	return reply, err
 }
 
 func (h *handler) deleteToken(ctx context.Context, in request[none, none]) (Message, error) {
@@ -67,7 +75,10 @@ func (h *handler) deleteToken(ctx context.Context, in request[none, none]) (Mess
 
 func (h *handler) tokens(ctx context.Context, in request[TokenQuery, none]) (TokenList, error) {
 	q := in.Query
-	f := q.filter()
+	f, err := h.tokenFilter(ctx, &q)
+	if err != nil {
+		return TokenList{}, err
+	}
 	list := h.list(ctx, "tokens", q.listed())
 	if q.Cursor != "" {
 		f.After = &latchward.TokenCursor{}
@@ -82,7 +93,11 @@ func (h *handler) tokens(ctx context.Context, in request[TokenQuery, none]) (Tok
 	now := h.now()
 	reply := TokenList{Tokens: make([]Token, len(page.Tokens))}
 	for i, t := range page.Tokens {
-		reply.Tokens[i] = tokenOf(t, now)
+		names, err := h.service.Names(ctx, t.Roles, t.Groups, t.Licenses)
+		if err != nil {
+			return reply, err
+		}
+		reply.Tokens[i] = tokenOf(t, names, now)
 		counts := page.Counts[t.ID]
 		reply.Tokens[i].TokenCounts = &TokenCounts{counts.Requests24h, counts.Requests7d, counts.Total}
 	}
@@ -92,7 +107,7 @@ func (h *handler) tokens(ctx context.Context, in request[TokenQuery, none]) (Tok
 	return reply, err
 }
 
-func (q *TokenQuery) filter() latchward.TokenFilter {
+func (h *handler) tokenFilter(ctx context.Context, q *TokenQuery) (latchward.TokenFilter, error) {
 	f := latchward.TokenFilter{
 		Kind: q.Kind, Status: q.Status, Query: q.Text, Tag: q.Tag, UnusedSince: q.UnusedSince.Time,
 		ExpiresBefore: q.ExpiresBefore.Time, Sort: q.Sort, Desc: q.Order == Descending, Limit: q.Limit,
@@ -100,10 +115,20 @@ func (q *TokenQuery) filter() latchward.TokenFilter {
 	if q.Order == "" {
 		f.Desc = q.Sort != latchward.SortName
 	}
-	if q.Owner != 0 {
-		f.Owners = []latchward.Owner{{Type: latchward.OwnerUser, ID: q.Owner}}
+	if q.Owner != "" {
+		text := q.Owner
+		if strings.Trim(text, "0123456789") == "" {
+			text = string(latchward.OwnerUser) + ":" + text
+		}
+		owner, err := latchward.ParseOwner(text)
+		if err != nil {
+			return f, err
+		}
+		f.Owners = []latchward.Owner{owner}
 	}
-	return f
+	named, err := h.service.Find(ctx, q.Role, q.Group, q.License)
+	f.Role, f.Group, f.License = named.Role, named.Group, named.License
+	return f, err
 }
 
 // listed returns what a cursor is bound to: everything that says which tokens come in which order.

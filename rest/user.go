@@ -8,20 +8,24 @@ import (
 
 // User is a person as the API shows them.
 type User struct {
-	ID            int64   `json:"id"`
-	ExternalID    *string `json:"external_id" doc:"The sub by which the host application knows the person."`
-	Email         *string `json:"email"`
-	Name          *string `json:"name"`
-	Administrator bool    `json:"administrator" doc:"May manage everything."`
-	Active        bool    `json:"active" doc:"While false, none of the person's tokens verifies."`
-	CreatedAt     Time    `json:"created_at"`
-	UpdatedAt     Time    `json:"updated_at"`
-	RemovedAt     Time    `json:"removed_at" null:"true"`
+	ID            int64    `json:"id"`
+	ExternalID    *string  `json:"external_id" doc:"The sub by which the host application knows the person."`
+	Email         *string  `json:"email"`
+	Name          *string  `json:"name"`
+	Administrator bool     `json:"administrator" doc:"May manage everything: has the role administrator."`
+	Active        bool     `json:"active" doc:"While false, none of the person's tokens verifies."`
+	CreatedAt     Time     `json:"created_at"`
+	UpdatedAt     Time     `json:"updated_at"`
+	RemovedAt     Time     `json:"removed_at" null:"true"`
+	Roles         []string `json:"roles" doc:"Names."`
+	Groups        []string `json:"groups" doc:"Names of those of which the user is a member."`
+	Licenses      []string `json:"licenses" doc:"Names of those of which the user has a seat."`
 }
 
 // UserReply answers with one user.
 type UserReply struct {
 	User User `json:"user"`
+	Revision
 }
 
 // UserList is one page of users, in the order of their ids.
@@ -32,19 +36,26 @@ type UserList struct {
 
 // NewUser asks for a user. At least one of email, name and external_id must be given.
 type NewUser struct {
-	ExternalID    Optional[string] `json:"external_id,omitzero"`
-	Email         Optional[string] `json:"email,omitzero"`
-	Name          Optional[string] `json:"name,omitzero"`
-	Administrator bool             `json:"administrator,omitzero"`
+	ExternalID    Optional[string]   `json:"external_id,omitzero"`
+	Email         Optional[string]   `json:"email,omitzero"`
+	Name          Optional[string]   `json:"name,omitzero"`
+	Administrator bool               `json:"administrator,omitzero" doc:"Has that role, beside roles."`
+	Roles         Optional[[]string] `json:"roles,omitzero" doc:"Names."`
+	Groups        Optional[[]string] `json:"groups,omitzero" doc:"Names."`
+	Licenses      Optional[[]string] `json:"licenses,omitzero" doc:"Names."`
 }
 
 // UserChange changes a user: what is left out stays, null clears.
 type UserChange struct {
-	ExternalID    Optional[string] `json:"external_id,omitzero"`
-	Email         Optional[string] `json:"email,omitzero"`
-	Name          Optional[string] `json:"name,omitzero"`
-	Administrator *bool            `json:"administrator,omitempty" null:"false"`
-	Active        *bool            `json:"active,omitempty" null:"false"`
+	ExternalID    Optional[string]   `json:"external_id,omitzero"`
+	Email         Optional[string]   `json:"email,omitzero"`
+	Name          Optional[string]   `json:"name,omitzero"`
+	Administrator *bool              `json:"administrator,omitempty" null:"false"`
+	Active        *bool              `json:"active,omitempty" null:"false"`
+	Roles         Optional[[]string] `json:"roles,omitzero" doc:"Names."`
+	Groups        Optional[[]string] `json:"groups,omitzero" doc:"Names."`
+	Licenses      Optional[[]string] `json:"licenses,omitzero" doc:"Names."`
+	Revision
 }
 
 // UserQuery selects users. The zero value of a field does not filter.
@@ -52,40 +63,52 @@ type UserQuery struct {
 	Limit          int    `json:"limit,omitzero" range:"1,1000" doc:"At most this many; 1000 when missing."`
 	Cursor         string `json:"cursor,omitzero" doc:"next_cursor of the page before."`
 	Text           string `json:"q,omitzero" doc:"Part of the name, e-mail or external id."`
+	Role           string `json:"role,omitzero" doc:"Name of a role that the user has directly."`
+	Group          string `json:"group,omitzero" doc:"Name of a group of which the user is a member."`
+	License        string `json:"license,omitzero" doc:"Name of a license of which the user has a seat."`
 	IncludeRemoved bool   `json:"include_removed,omitzero"`
 }
 
-func userOf(u *latchward.User) User {
+func (h *handler) userOf(ctx context.Context, u *latchward.User) (User, error) {
+	names, err := h.service.Names(ctx, u.Roles, u.Groups, u.Licenses)
 	return User{
 		ID: int64(u.ID), ExternalID: textOrNull(u.ExternalID), Email: textOrNull(u.Email), Name: textOrNull(u.Name),
 		Administrator: u.Administrator(), Active: u.Active,
+		Roles: names.Roles, Groups: names.Groups, Licenses: names.Licenses,
 		CreatedAt: Time{u.CreatedAt}, UpdatedAt: Time{u.UpdatedAt}, RemovedAt: Time{u.RemovedAt},
-	}
+	}, err
 }
 
-func userReply(u *latchward.User, err error) (UserReply, error) {
+func (h *handler) userReply(ctx context.Context, u *latchward.User, err error) (UserReply, error) {
 	if err != nil {
 		return UserReply{}, err
 	}
-	return UserReply{userOf(u)}, nil
+	user, err := h.userOf(ctx, u)
+	return UserReply{user, Revision{u.Revision()}}, err
 }
 
 func (h *handler) createUser(ctx context.Context, in request[none, NewUser]) (UserReply, error) {
-	return userReply(h.service.CreateUser(ctx, latchward.NewUser{
-		ExternalID: in.Body.ExternalID.Value, Email: in.Body.Email.Value, Name: in.Body.Name.Value,
-		Administrator: in.Body.Administrator,
-	}))
+	n := &in.Body
+	u, err := h.service.CreateUser(ctx, latchward.NewUser{
+		ExternalID: n.ExternalID.Value, Email: n.Email.Value, Name: n.Name.Value, Administrator: n.Administrator,
+		Roles: n.Roles.Value, Groups: n.Groups.Value, Licenses: n.Licenses.Value,
+	})
+	return h.userReply(ctx, u, err)
 }
 
 func (h *handler) updateUser(ctx context.Context, in request[none, UserChange]) (UserReply, error) {
-	return userReply(h.service.UpdateUser(ctx, latchward.UserID(in.ID), latchward.UserUpdate{
-		ExternalID: in.Body.ExternalID.change(), Email: in.Body.Email.change(), Name: in.Body.Name.change(),
-		Administrator: in.Body.Administrator, Active: in.Body.Active,
-	}))
+	c := &in.Body
+	u, err := h.service.UpdateUser(ctx, latchward.UserID(in.ID), latchward.UserUpdate{
+		ExternalID: c.ExternalID.change(), Email: c.Email.change(), Name: c.Name.change(),
+		Administrator: c.Administrator, Active: c.Active,
+		Roles: c.Roles.change(), Groups: c.Groups.change(), Licenses: c.Licenses.change(), Revisions: in.Revisions,
+	})
+	return h.userReply(ctx, u, err)
 }
 
 func (h *handler) user(ctx context.Context, in request[none, none]) (UserReply, error) {
-	return userReply(h.service.User(ctx, latchward.UserID(in.ID)))
+	u, err := h.service.User(ctx, latchward.UserID(in.ID))
+	return h.userReply(ctx, u, err)
 }
 
 func (h *handler) removeUser(ctx context.Context, in request[none, none]) (Message, error) {
@@ -98,11 +121,14 @@ func (h *handler) users(ctx context.Context, in request[UserQuery, none]) (UserL
 	f := latchward.UserFilter{Query: q.Text, IncludeRemoved: q.IncludeRemoved, Limit: q.Limit}
 	q.Limit, q.Cursor = 0, ""
 	list := h.list(ctx, "users", q)
-	if in.Query.Cursor != "" {
-		if err := list.open(in.Query.Cursor, &f.After); err != nil {
-			return UserList{}, err
-		}
+	if err := list.after(in.Query.Cursor, &f.After); err != nil {
+		return UserList{}, err
 	}
+	named, err := h.service.Find(ctx, q.Role, q.Group, q.License)
+	if err != nil {
+		return UserList{}, err
+	}
+	f.Role, f.Group, f.License = named.Role, named.Group, named.License
 	users, more, err := page(f.Limit, func(limit int, after *latchward.User) ([]*latchward.User, error) {
 		f := f
 		if f.Limit = limit; after != nil {
@@ -115,7 +141,9 @@ func (h *handler) users(ctx context.Context, in request[UserQuery, none]) (UserL
 	}
 	reply := UserList{Users: make([]User, len(users))}
 	for i, u := range users {
-		reply.Users[i] = userOf(u)
+		if reply.Users[i], err = h.userOf(ctx, u); err != nil {
+			return reply, err
+		}
 	}
 	if more {
 		reply.NextCursor, err = list.seal(users[len(users)-1].ID)

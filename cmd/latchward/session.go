@@ -68,6 +68,43 @@ func (s *session) print(reply any, tables ...table) error {
 	return nil
 }
 
+// ownerOf reads user:3, group:ops, or the id or e-mail of a user.
+func ownerOf(ctx context.Context, client *rest.Client, text string) (rest.TokenOwner, error) {
+	if group, ok := strings.CutPrefix(text, "group:"); ok {
+		id, err := groupID(ctx, client, group)
+		return rest.TokenOwner{Type: latchward.OwnerGroup, ID: id}, err
+	}
+	id, err := userID(ctx, client, strings.TrimPrefix(text, "user:"))
+	return rest.TokenOwner{Type: latchward.OwnerUser, ID: id}, err
+}
+
+// groupID reads the id of a group, or finds the one with that name.
+func groupID(ctx context.Context, client *rest.Client, text string) (int64, error) {
+	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return id, nil
+	}
+	for query := (rest.GroupQuery{Text: text}); ; {
+		page, err := client.Groups(ctx, query)
+		if err != nil {
+			return 0, err
+		}
+		for _, group := range page.Groups {
+			if group.Name == text {
+				return group.ID, nil
+			}
+		}
+		if page.NextCursor == nil {
+			return 0, noneNamed("group", text)
+		}
+		query.Cursor = *page.NextCursor
+	}
+}
+
+func noneNamed(what, name string) error {
+	return latchward.Errorf(latchward.CodeNotFound,
+		"there is no %s with the name %q: see latchward %s list", what, name, what)
+}
+
 // userID reads the id of a user, or finds the one with that e-mail.
 func userID(ctx context.Context, client *rest.Client, text string) (int64, error) {
 	if id, err := strconv.ParseInt(text, 10, 64); err == nil {

@@ -54,11 +54,11 @@ func (c *tokenCreate) Run(ctx context.Context, s *session) error {
 	}
 	return s.with(ctx, func(client *rest.Client) error {
 		if c.Owner != "" {
-			id, err := userID(ctx, client, c.Owner)
+			owner, err := ownerOf(ctx, client, c.Owner)
 			if err != nil {
 				return err
 			}
-			asked.Owner = rest.Some(rest.TokenOwner{ID: id})
+			asked.Owner = rest.Some(owner)
 		}
 		reply, err := client.CreateToken(ctx, asked)
 		if err != nil {
@@ -113,9 +113,11 @@ func (c *tokenList) Run(ctx context.Context, s *session) error {
 	}
 	return s.with(ctx, func(client *rest.Client) (err error) {
 		if c.Owner != "" {
-			if query.Owner, err = userID(ctx, client, c.Owner); err != nil {
+			owner, err := ownerOf(ctx, client, c.Owner)
+			if err != nil {
 				return err
 			}
+			query.Owner = fmt.Sprintf("%s:%d", owner.Type, owner.ID)
 		}
 		reply, err := client.Tokens(ctx, query)
 		if err != nil {

@@ -17,14 +17,22 @@ import (
 type Fault struct {
 	Status  int
 	Message string
-	Allow   string // methods, for 405
+	Code    latchward.Code // "" = invalid
+	Allow   string         // methods, for 405
 }
 
 // Error implements error.
 func (f *Fault) Error() string { return f.Message }
 
 // Unwrap returns the [latchward.Error] that comes nearest, for whoever does not care about HTTP.
-func (f *Fault) Unwrap() error { return latchward.Errorf(latchward.CodeInvalid, "%s", f.Message) }
+func (f *Fault) Unwrap() error { return latchward.Errorf(f.code(), "%s", f.Message) }
+
+func (f *Fault) code() latchward.Code {
+	if f.Code == "" {
+		return latchward.CodeInvalid
+	}
+	return f.Code
+}
 
 func unsupported(message string) error {
 	return &Fault{Status: http.StatusUnsupportedMediaType, Message: message}
