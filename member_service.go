@@ -12,7 +12,7 @@ func (s *Service) AddMember(ctx context.Context, group GroupID, user UserID) (*U
 	return s.changeMember(ctx, group, user, func(ids []GroupID) []GroupID { return append(ids, group) })
 }
 
-// RemoveMember takes a user out of a group. It needs what [Service.UpdateUser] needs; a user who is no member stays none.
+// RemoveMember takes a user out of a group. It needs what [Service.UpdateUser] needs; who is no member stays none.
 func (s *Service) RemoveMember(ctx context.Context, group GroupID, user UserID) (*User, error) {
 	return s.changeMember(ctx, group, user, func(ids []GroupID) []GroupID {
 		return missing(ids, []GroupID{group})

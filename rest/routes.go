@@ -68,7 +68,7 @@ func (h *handler) rightsRoutes(ours string) []route {
 		{del, licenses + seat, persons, "freeSeat", "Take a user's seat", operate(h.freeSeat)},
 		{get, permissions, persons, "listPermissions", "List what can be granted", operate(h.permissions)},
 		{put, permissions + "/{name}", persons, "savePermission", "Explain a permission", explain},
-		{del, permissions + "/{name}", persons, "deletePermission", "Take a permission from all", operate(h.deletePermission)},
+		{del, permissions + "/{name}", persons, "deletePermission", "Forget a permission", operate(h.deletePermission)},
 	}
 }
 
