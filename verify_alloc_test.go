@@ -39,7 +39,8 @@ func TestVerifyAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mistyped := latchward.SecretFromText(free.Expose()[:20] + "0" + free.Expose()[21:])
+	other := map[bool]string{true: "1", false: "0"}[free.Expose()[20] == '0']
+	mistyped := latchward.SecretFromText(free.Expose()[:20] + other + free.Expose()[21:])
 	cases := []struct {
 		name   string
 		secret latchward.Secret
