@@ -2,6 +2,7 @@ package latchward
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -51,29 +52,69 @@ const (
 	ActionPasskeyRemove    = "account.passkey_remove"
 	ActionIdentityLink     = "account.identity_link"
 	ActionIdentityUnlink   = "account.identity_unlink"
+	ActionAuditExport      = "audit.export"
+	ActionAuditSeal        = "audit.seal" // the chain was sealed after an upgrade from a version that kept none
 )
 
-// AuditEntry tells who changed what, when and from where. It is written in the transaction of the change (B-16) and
-// never holds a secret.
+// AuditOutcome says what became of an attempt.
+type AuditOutcome string
+
+// The outcomes.
+const (
+	OutcomeDone   AuditOutcome = "done"
+	OutcomeDenied AuditOutcome = "denied" // the principal may not do that; After says why, and how often when folded
+)
+
+// AuditOutcomes lists every outcome.
+func AuditOutcomes() []AuditOutcome { return []AuditOutcome{OutcomeDone, OutcomeDenied} }
+
+// AuditTargets lists every type of target.
+func AuditTargets() []string {
+	return []string{"audit", "group", "key", "license", "permission", "role", "token", "user"}
+}
+
+// AuditEntry tells who changed what, when and from where, or tried to. It is written in the transaction of the change
+// (B-16) and never holds a secret.
 type AuditEntry struct {
-	ID         int64
+	ID         int64 // 1, 2, 3 and so on, without gaps
 	At         time.Time
 	Actor      Principal // Type, ID, Name and Origin are kept
 	Action     string
-	TargetType string // "token", "user", "role", "group", "license", "permission", "key"
+	Outcome    AuditOutcome
+	TargetType string // one of AuditTargets
 	TargetID   int64
 	TargetName string         // as it was then, so that the entry outlives its target
 	Before     map[string]any // members that changed, as they were; nil for a creation
 	After      map[string]any // members that changed, as they are; nil for a deletion
+	Proof      AuditProof
 }
 
-// AuditFilter selects audit entries, newest first. The zero value of a field does not filter.
+// AuditFilter selects audit entries, newest first unless it says otherwise. The zero value of a field does not filter.
 type AuditFilter struct {
+	ActorType  PrincipalType
+	ActorID    int64
 	Action     string
+	Outcome    AuditOutcome
 	TargetType string
 	TargetID   int64
-	Before     int64 // continue with entries whose id is lower
-	Limit      int   // at most this many; Service sets 1 to MaxPage
+	From       time.Time // not before this moment
+	Until      time.Time // before this moment
+	Text       string    // part of a name, an address, a user agent or a request id; ASCII letters match in either case
+	Before     int64     // entries whose id is lower
+	After      int64     // entries whose id is higher
+	Oldest     bool      // the oldest first
+	Limit      int       // at most this many; Service sets 1 to MaxPage
+}
+
+// Validate checks what a caller can set.
+func (f *AuditFilter) Validate() error {
+	if f.Outcome != "" && !slices.Contains(AuditOutcomes(), f.Outcome) {
+		return Invalid("outcome", "must be done or denied")
+	}
+	if !f.From.IsZero() && !f.Until.IsZero() && f.Until.Before(f.From) {
+		return Invalid("to", "must not be before from")
+	}
+	return validateText("text", f.Text, 0, MaxNameLength)
 }
 
 // changes returns the members of before and after that differ, each as it was and as it is.

@@ -89,7 +89,7 @@ func authorize(p Principal, t *Token, permission string) error {
 	case p.May(PermissionTokensRead):
 		return lacks(permission)
 	}
-	return noSuchToken(t.ID)
+	return hidden("Token")
 }
 
 // held is what a principal has, as far as handing it on goes.

@@ -38,7 +38,8 @@ func (s *Service) Group(ctx context.Context, id GroupID) (*Group, error) {
 
 // CreateGroup adds a group. It needs groups.create, and what its roles grant. Errors: invalid, conflict for a name that
 // is taken, forbidden.
-func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (*Group, error) {
+func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (created *Group, err error) {
+	defer s.noteDenial(ctx, PermissionGroupsCreate, 0, n.Name, &err)
 	p, err := holder(ctx, PermissionGroupsCreate)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (*Group, error) {
 	group := Group{
 		Name: n.Name, Title: n.Title, Description: n.Description, Active: true, CreatedAt: now, UpdatedAt: now,
 	}
-	created := &Group{}
+	created = &Group{}
 	err = s.tx(ctx, func(tx Tx) error {
 		*created = group
 		roles, err := resolveRoles(tx, n.Roles)
@@ -134,13 +135,13 @@ func (s *Service) revokeAllOf(tx Tx, p Principal, owner Owner, now time.Time) er
 func (s *Service) changeGroup(
 	ctx context.Context, permission string, id GroupID,
 	edit func(tx Tx, p Principal, g *Group, now time.Time) (string, error),
-) (*Group, error) {
+) (changed *Group, err error) {
+	defer s.noteDenial(ctx, permission, int64(id), "", &err)
 	p, err := holder(ctx, permission)
 	if err != nil {
 		return nil, err
 	}
 	now := s.timestamp()
-	var changed *Group
 	err = s.tx(ctx, func(tx Tx) error {
 		g, err := tx.Group(id)
 		if err == nil && g.Removed() {

@@ -45,7 +45,8 @@ func (s *Service) License(ctx context.Context, id LicenseID) (LicenseStatus, err
 }
 
 // CreateLicense adds a license. It needs licenses.create. Errors: invalid, conflict for a name that is taken.
-func (s *Service) CreateLicense(ctx context.Context, n NewLicense) (LicenseStatus, error) {
+func (s *Service) CreateLicense(ctx context.Context, n NewLicense) (status LicenseStatus, err error) {
+	defer s.noteDenial(ctx, PermissionLicensesCreate, 0, n.Name, &err)
 	p, err := holder(ctx, PermissionLicensesCreate)
 	if err != nil {
 		return LicenseStatus{}, err
@@ -111,14 +112,15 @@ func (s *Service) DeleteLicense(ctx context.Context, id LicenseID) error {
 func (s *Service) changeLicense(
 	ctx context.Context, permission string, id LicenseID,
 	edit func(tx Tx, p Principal, l *License, now time.Time) error,
-) (LicenseStatus, error) {
+) (changed LicenseStatus, err error) {
+	defer s.noteDenial(ctx, permission, int64(id), "", &err)
 	p, err := holder(ctx, permission)
 	if err != nil {
 		return LicenseStatus{}, err
 	}
 	now := s.timestamp()
-	var changed LicenseStatus
 	err = s.tx(ctx, func(tx Tx) error {
+		var err error
 		if changed.License, err = tx.License(id); err != nil {
 			return noSuch(err, "License")
 		}

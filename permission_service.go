@@ -40,7 +40,8 @@ func (s *Service) declares(name string) *Permission {
 }
 
 // SavePermission adds an entry to the registry or explains one anew. It needs permissions.create or permissions.update.
-func (s *Service) SavePermission(ctx context.Context, n Permission) (*Permission, error) {
+func (s *Service) SavePermission(ctx context.Context, n Permission) (saved *Permission, err error) {
+	defer s.noteDenial(ctx, PermissionPermissionsUpdate, 0, n.Name, &err)
 	p, err := actor(ctx)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func (s *Service) SavePermission(ctx context.Context, n Permission) (*Permission
 		return nil, err
 	}
 	now := s.timestamp()
-	saved := &Permission{}
+	saved = &Permission{}
 	err = s.tx(ctx, func(tx Tx) error {
 		*saved = Permission{Name: n.Name, Title: n.Title, Description: n.Description, CreatedAt: now, UpdatedAt: now}
 		old, err := savedPermission(tx, n.Name)
@@ -105,7 +106,8 @@ func (s *Service) checkRegistry(ctx context.Context) error {
 
 // DeletePermission removes an entry from the registry, and the permission from every role and token that names it: a
 // list that becomes empty stays an empty list, which grants nothing. It needs permissions.delete.
-func (s *Service) DeletePermission(ctx context.Context, name string) error {
+func (s *Service) DeletePermission(ctx context.Context, name string) (err error) {
+	defer s.noteDenial(ctx, PermissionPermissionsDelete, 0, name, &err)
 	p, err := holder(ctx, PermissionPermissionsDelete)
 	if err != nil {
 		return err

@@ -57,7 +57,8 @@ func noSuch(err error, what string) error {
 
 // CreateRole adds a role. It needs roles.create, and all that the role is to grant. Errors: invalid, conflict for a
 // name that is taken, forbidden.
-func (s *Service) CreateRole(ctx context.Context, n NewRole) (*Role, error) {
+func (s *Service) CreateRole(ctx context.Context, n NewRole) (created *Role, err error) {
+	defer s.noteDenial(ctx, PermissionRolesCreate, 0, n.Name, &err)
 	p, err := holder(ctx, PermissionRolesCreate)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func (s *Service) CreateRole(ctx context.Context, n NewRole) (*Role, error) {
 	if err := role.Validate(); err != nil {
 		return nil, err
 	}
-	created := &Role{}
+	created = &Role{}
 	err = s.tx(ctx, func(tx Tx) error {
 		*created = role
 		if err := authorizeGiving(tx, p, held{permissions: n.Permissions}); err != nil {
@@ -144,13 +145,13 @@ func (s *Service) DeleteRole(ctx context.Context, id RoleID) error {
 
 func (s *Service) changeRole(
 	ctx context.Context, permission string, id RoleID, edit func(tx Tx, p Principal, role *Role, now time.Time) error,
-) (*Role, error) {
+) (changed *Role, err error) {
+	defer s.noteDenial(ctx, permission, int64(id), "", &err)
 	p, err := holder(ctx, permission)
 	if err != nil {
 		return nil, err
 	}
 	now := s.timestamp()
-	var changed *Role
 	err = s.tx(ctx, func(tx Tx) error {
 		role, err := tx.Role(id)
 		if err != nil {

@@ -65,6 +65,8 @@ type Service struct {
 	declared  []*Permission // the registry less what was added by hand
 	attempts  *attempts
 	setup     setup
+	denials   denials
+	anchored  anchored
 }
 
 // New returns a Service over o.Store. It refuses, with code conflict, a key ring that lacks a key under which the
@@ -86,6 +88,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s.keys.Store(o.Keys)
 	if err := s.checkKeys(ctx, o.Keys); err != nil {
+		return nil, err
+	}
+	if err := s.sealOld(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.usage.load(ctx, s.store); err != nil {
@@ -177,9 +182,12 @@ func (s *Service) Run(ctx context.Context) error {
 	every(10*time.Second, "forget idle limits", s.sweepLimits)
 	every(time.Minute, "prune usage", s.pruneUsage)
 	every(time.Minute, "prune sessions", s.pruneSessions)
+	every(10*time.Second, "flush denials", s.FlushDenials)
+	every(anchorInterval, "anchor the audit log", s.Anchor)
 	<-ctx.Done()
 	jobs.Wait()
-	return s.lastFlush(context.WithoutCancel(ctx))
+	last := context.WithoutCancel(ctx)
+	return errors.Join(s.endDenials(last), s.Anchor(last), s.lastFlush(last))
 }
 
 // Ready returns nil when the service can decide and store.
@@ -192,7 +200,12 @@ func (s *Service) timestamp() time.Time { return s.now().UTC().Truncate(time.Mil
 
 // tx runs f in a transaction and forgets what it may have changed before anybody learns how it ended.
 func (s *Service) tx(ctx context.Context, f func(tx Tx) error) error {
-	commit, err := s.store.Tx(ctx, f)
+	return s.txUnder(ctx, s.keys.Load(), f)
+}
+
+// txUnder is tx with audit entries sealed under the current key of a ring.
+func (s *Service) txUnder(ctx context.Context, keys *KeyRing, f func(tx Tx) error) error {
+	commit, err := s.store.Tx(ctx, func(tx Tx) error { return f(&ledger{Tx: tx, service: s, keys: keys}) })
 	s.cache.apply(commit)
 	return err
 }

@@ -78,7 +78,15 @@ func (s *Service) Keys() *KeyRing { return s.keys.Load() }
 // secrets under a key that it lacks are refused from now on. It needs keys.rotate or, where a
 // key is dropped, keys.drop. The caller keeps the ring's
 // bytes safe: write a rotated ring before calling this, and a ring with a dropped key after it.
-func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
+func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) (err error) {
+	had, has := fingerprints(s.keys.Load()), fingerprints(ring)
+	version, permission := ring.Current(), PermissionKeysRotate
+	for dropped := range had {
+		if has[dropped] == "" {
+			version, permission = dropped, PermissionKeysDrop
+		}
+	}
+	defer s.noteDenial(ctx, permission, int64(version), "", &err)
 	p, err := actor(ctx)
 	if err != nil {
 		return err
@@ -87,11 +95,10 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) error {
 	if err != nil {
 		return err
 	}
-	had, has := fingerprints(s.keys.Load()), fingerprints(ring)
 	if err := authorizeKeys(p, had, has); err != nil {
 		return err
 	}
-	err = s.tx(ctx, func(tx Tx) error {
+	err = s.txUnder(ctx, ring, func(tx Tx) error {
 		for version, fingerprint := range has {
 			if had[version] == "" {
 				if err := s.saveKey(tx, p, ActionKeyRotate, version, fingerprint); err != nil {
@@ -140,6 +147,14 @@ func authorizeKeys(p Principal, had, has map[int]string) error {
 		}
 	}
 	return nil
+}
+
+// AuthorizeKeys returns nil when the principal holds keys.rotate or keys.drop, whichever is asked. It is for those who
+// keep the key ring and write it before they call [Service.UseKeys]. Version is the one to be dropped.
+func (s *Service) AuthorizeKeys(ctx context.Context, permission string, version int) (err error) {
+	defer s.noteDenial(ctx, permission, int64(version), "", &err)
+	_, err = holder(ctx, permission)
+	return err
 }
 
 func fingerprints(ring *KeyRing) map[int]string {

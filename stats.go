@@ -15,6 +15,8 @@ type Stats struct {
 	UsageRefused    int64 // events not taken, because the journal was full
 	UsageFlushed    int64 // events handed to the store
 	UsageFlushFails int64
+	Anonymous       int64 // changes refused to nobody in particular, which leave no audit entry
+	Denied          int64 // changes refused to principals
 }
 
 type counters struct {
@@ -22,7 +24,7 @@ type counters struct {
 	undecided                                 atomic.Int64
 	created, createFailed, revoked            atomic.Int64
 	usageAccepted, usageRefused, usageFlushed atomic.Int64
-	usageFlushFails                           atomic.Int64
+	usageFlushFails, anonymous, denied        atomic.Int64
 }
 
 func (c *counters) verdict(r Reason) {
@@ -47,5 +49,6 @@ func (s *Service) Stats() Stats {
 		TokensCreated: c.created.Load(), TokensFailed: c.createFailed.Load(), TokensRevoked: c.revoked.Load(),
 		UsageAccepted: c.usageAccepted.Load(), UsageRefused: c.usageRefused.Load(),
 		UsageFlushed: c.usageFlushed.Load(), UsageFlushFails: c.usageFlushFails.Load(),
+		Anonymous: c.anonymous.Load(), Denied: c.denied.Load(),
 	}
 }

@@ -108,7 +108,7 @@ type Store interface {
 	// Permissions returns all entries of the registry that were saved, ordered by name.
 	Permissions(ctx context.Context) ([]*Permission, error)
 
-	// AuditEntries returns the entries that match, newest first, at most f.Limit of them.
+	// AuditEntries returns the entries that match, newest first or, with f.Oldest, oldest first, at most f.Limit of them.
 	AuditEntries(ctx context.Context, f AuditFilter) ([]*AuditEntry, error)
 
 	// KeyFingerprints returns the fingerprints of the server keys that were saved, by version.
@@ -192,8 +192,14 @@ type Tx interface {
 	// tokens; a list that becomes empty must stay an empty list. The commit must name what had it as changed.
 	DeletePermission(name string) error
 
-	// AppendAudit adds an entry and sets its ID.
+	// AuditHead returns id and hash of the newest entry, and the zero AuditHead when there is none.
+	AuditHead() (AuditHead, error)
+	// AppendAudit adds an entry and sets its ID, which must be one more than that of the newest.
 	AppendAudit(e *AuditEntry) error
+	// EraseAudit takes what tells who a user is out of all entries: it must clear the name, address, user agent and
+	// ActorKey of those whose actor the user is, and the TargetName, TargetKey and all members that [PersonalMembers]
+	// names of those whose target the user is. It must leave everything else as it is.
+	EraseAudit(user UserID) error
 
 	// SaveKeyFingerprint remembers that the server key of a version was in use; "" forgets it.
 	SaveKeyFingerprint(version int, fingerprint string) error

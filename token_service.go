@@ -26,12 +26,13 @@ func noSuchToken(TokenID) error { return &Error{Code: CodeNotFound, Message: "To
 // CreateToken issues a token. Who may: everybody for themselves and for their groups, for others who holds
 // tokens.create, and nobody more than they hold (C-09). Errors: invalid, naming the field; forbidden; conflict, when no
 // seat of a license is left; exhausted, when the actor creates too many.
-func (s *Service) CreateToken(ctx context.Context, n NewToken) (IssuedToken, error) {
+func (s *Service) CreateToken(ctx context.Context, n NewToken) (issued IssuedToken, err error) {
+	defer s.noteDenial(ctx, PermissionTokensCreate, 0, n.Name, &err)
 	p, err := tokenActor(ctx, PermissionTokensCreate)
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	issued, err := s.createToken(ctx, p, n)
+	issued, err = s.createToken(ctx, p, n)
 	switch code := ErrorCode(err); {
 	case err == nil:
 		s.counters.created.Add(1)
@@ -335,7 +336,8 @@ func idsOf(tokens []*Token) []TokenID {
 
 // UpdateToken changes what u names and leaves the rest (S2-23). The change holds for the next request. What is new to
 // the token, nobody may give who does not hold it.
-func (s *Service) UpdateToken(ctx context.Context, id TokenID, u TokenUpdate) (IssuedToken, error) {
+func (s *Service) UpdateToken(ctx context.Context, id TokenID, u TokenUpdate) (issued IssuedToken, err error) {
+	defer s.noteDenial(ctx, PermissionTokensUpdate, int64(id), "", &err)
 	p, err := tokenActor(ctx, PermissionTokensUpdate)
 	if err != nil {
 		return IssuedToken{}, err
@@ -404,7 +406,8 @@ func set[T any](field *T, value *T) {
 
 // RotateToken gives the token a new secret; the old one is refused from now on (S5-02). Name, grants, expiry, id and
 // statistics stay.
-func (s *Service) RotateToken(ctx context.Context, id TokenID) (IssuedToken, error) {
+func (s *Service) RotateToken(ctx context.Context, id TokenID) (issued IssuedToken, err error) {
+	defer s.noteDenial(ctx, PermissionTokensRotate, int64(id), "", &err)
 	var secret Secret
 	p, err := tokenActor(ctx, PermissionTokensRotate)
 	if err != nil {
@@ -433,7 +436,8 @@ func (s *Service) RotateToken(ctx context.Context, id TokenID) (IssuedToken, err
 
 // RevokeToken ends the token for good; it stays listed with date and reason (X-05). Revoking it again changes nothing
 // and succeeds. The next request with any of its secrets is refused.
-func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (*Token, error) {
+func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (revoked *Token, err error) {
+	defer s.noteDenial(ctx, PermissionTokensRevoke, int64(id), "", &err)
 	if err := validateText("reason", reason, 0, MaxReasonLength); err != nil {
 		return nil, err
 	}
@@ -442,7 +446,6 @@ func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (*
 		return nil, err
 	}
 	now := s.timestamp()
-	var revoked *Token
 	err = s.tx(ctx, func(tx Tx) error {
 		t, err := loadFor(tx, p, PermissionTokensRevoke, id)
 		if err != nil {
@@ -471,7 +474,8 @@ func (s *Service) revoke(tx Tx, p Principal, t *Token, reason string, now time.T
 }
 
 // DeleteToken removes the token; rollups and audit entries stay with its id and name (X-13).
-func (s *Service) DeleteToken(ctx context.Context, id TokenID) error {
+func (s *Service) DeleteToken(ctx context.Context, id TokenID) (err error) {
+	defer s.noteDenial(ctx, PermissionTokensDelete, int64(id), "", &err)
 	p, err := tokenActor(ctx, PermissionTokensDelete)
 	if err != nil {
 		return err

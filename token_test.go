@@ -2,6 +2,7 @@ package latchward_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
@@ -74,7 +75,9 @@ func TestCreateTokenRefusesBadInput(t *testing.T) { // S2-08
 
 // bar 3: a source of randomness that fails gives no token at all.
 func TestCreateTokenWithoutRandomness(t *testing.T) {
-	f := newFixture(t, func(o *latchward.Options) { o.Random = failing{} })
+	random := &drained{}
+	f := newFixture(t, func(o *latchward.Options) { o.Random = random })
+	random.empty = true
 	owner := latchward.Owner{Type: latchward.OwnerUser, ID: int64(f.owner)}
 	_, err := f.CreateToken(f.ctx, latchward.NewToken{Owner: &owner})
 	if latchward.ErrorCode(err) != latchward.CodeUnavailable {
@@ -88,9 +91,15 @@ func TestCreateTokenWithoutRandomness(t *testing.T) {
 	}
 }
 
-type failing struct{}
+// drained is a source of randomness until it is empty.
+type drained struct{ empty bool }
 
-func (failing) Read([]byte) (int, error) { return 0, errors.New("no entropy") }
+func (d *drained) Read(into []byte) (int, error) {
+	if d.empty {
+		return 0, errors.New("no entropy")
+	}
+	return rand.Read(into)
+}
 
 // The permission rule, in one table (X-08, X-09, bar 103).
 func TestWhoMayManageTokens(t *testing.T) {

@@ -12,7 +12,8 @@ func noSuchUser() error { return &Error{Code: CodeNotFound, Message: "User not f
 // CreateUser adds a user. It needs users.create, and what the user is to hold. Errors: invalid, naming the field; conflict, for an e-mail or
 // external id that somebody has. Creating a user with the external id of a removed person lets that person back in,
 // as somebody new.
-func (s *Service) CreateUser(ctx context.Context, n NewUser) (*User, error) {
+func (s *Service) CreateUser(ctx context.Context, n NewUser) (created *User, err error) {
+	defer s.noteDenial(ctx, PermissionUsersCreate, 0, "", &err)
 	p, err := holder(ctx, PermissionUsersCreate)
 	if err != nil {
 		return nil, err
@@ -173,8 +174,8 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 	})
 }
 
-// RemoveUser revokes all of a user's tokens and leaves a tombstone without personal data (X-14). It needs users.delete,
-// and all that the user may do to Latchward itself. The person's sign-ins are refused until they are created again.
+// RemoveUser revokes all of a user's tokens and leaves a tombstone without personal data (X-14), also in the audit log,
+// where only their id stays (bar 132). It needs users.delete, and all that the user may do to Latchward itself. The person's sign-ins are refused until they are created again.
 func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
 	_, err := s.changeUser(ctx, PermissionUsersDelete, id, func(tx Tx, p Principal, user *User, now time.Time) (string, error) {
 		if err := s.revokeAllOf(tx, p, Owner{Type: OwnerUser, ID: int64(id)}, now); err != nil {
@@ -196,13 +197,13 @@ func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
 func (s *Service) changeUser(
 	ctx context.Context, permission string, id UserID,
 	edit func(tx Tx, p Principal, user *User, now time.Time) (string, error),
-) (*User, error) {
+) (changed *User, err error) {
+	defer s.noteDenial(ctx, permission, int64(id), "", &err)
 	p, err := holder(ctx, permission)
 	if err != nil {
 		return nil, err
 	}
 	now := s.timestamp()
-	var changed *User
 	err = s.tx(ctx, func(tx Tx) error {
 		user, err := tx.User(id)
 		if ErrorCode(err) == CodeNotFound || err == nil && user.Removed() {
@@ -223,7 +224,10 @@ func (s *Service) changeUser(
 		if err := tx.SaveUser(user); err != nil {
 			return err
 		}
-		return s.auditUser(tx, p, action, user, before, now)
+		if err := s.auditUser(tx, p, action, user, before, now); err != nil || action != ActionUserRemove {
+			return err
+		}
+		return tx.EraseAudit(id)
 	})
 	return changed, err
 }
@@ -247,18 +251,6 @@ func userFacts(u *User) map[string]any {
 	return map[string]any{
 		"external_id": u.ExternalID, "email": u.Email, "name": u.Name, "roles": u.Roles, "groups": u.Groups, "licenses": u.Licenses, "active": u.Active,
 	}
-}
-
-// AuditEntries returns audit entries, newest first. It needs audit.read.
-func (s *Service) AuditEntries(ctx context.Context, f AuditFilter) ([]*AuditEntry, error) {
-	_, err := holder(ctx, PermissionAuditRead)
-	if err != nil {
-		return nil, err
-	}
-	if f.Limit, err = pageLimit(f.Limit); err != nil {
-		return nil, err
-	}
-	return s.store.AuditEntries(ctx, f)
 }
 
 // SignIn returns the principal for a person whom an identity provider vouches for. A person seen for the first time

@@ -219,6 +219,8 @@ type alteredTx struct {
 	userByExternalID func(string) (*latchward.User, error)
 	saveUser         func(*latchward.User) error
 	appendAudit      func(*latchward.AuditEntry) error
+	auditHead        func() (latchward.AuditHead, error)
+	eraseAudit       func(latchward.UserID) error
 	saveFingerprint  func(int, string) error
 	account          func(latchward.UserID) (*latchward.Account, error)
 	saveAccount      func(*latchward.Account) error
@@ -269,6 +271,14 @@ func (tx *alteredTx) SaveUser(u *latchward.User) error { return orTx(tx.saveUser
 
 func (tx *alteredTx) AppendAudit(e *latchward.AuditEntry) error {
 	return orTx(tx.appendAudit, tx.Tx.AppendAudit, e)
+}
+
+func (tx *alteredTx) AuditHead() (latchward.AuditHead, error) {
+	return or0(tx.auditHead, tx.Tx.AuditHead)
+}
+
+func (tx *alteredTx) EraseAudit(user latchward.UserID) error {
+	return orTx(tx.eraseAudit, tx.Tx.EraseAudit, user)
 }
 
 func (tx *alteredTx) RetireSecret(id latchward.TokenID, s latchward.RetiringSecret) error {

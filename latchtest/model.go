@@ -241,16 +241,6 @@ func (s *side) plainUser(u *latchward.User) *latchward.User {
 	return &plain
 }
 
-func (s *side) plainEntries(entries []*latchward.AuditEntry) []*latchward.AuditEntry {
-	var plain []*latchward.AuditEntry
-	for _, e := range entries {
-		c := *e
-		c.ID = int64(number(s.entries, e.ID))
-		plain = append(plain, &c)
-	}
-	return plain
-}
-
 // someText is a text of those that are easily confused.
 func someText(rt *rapid.T, label string) string {
 	return rapid.SampledFrom([]string{"a", "A", "b", "a%", "a_b", `a\b`, `"`, " é🐝 "}).Draw(rt, label)

@@ -193,39 +193,3 @@ func (m *model) readUsers(rt *rapid.T) {
 		})
 	}
 }
-
-// audit compares a page of the log: before an entry unless that is 0. It returns how long the page is, and the last
-// entry on it.
-func (m *model) audit(rt *rapid.T, f latchward.AuditFilter, before int) (length, last int) {
-	_, err := m.both(rt, fmt.Sprintf("AuditEntries(%+v) before %d", f, before), func(s *side) (any, error) {
-		f := f
-		if before > 0 {
-			f.Before = s.entries[before-1]
-		}
-		entries, err := s.store.AuditEntries(m.ctx, f)
-		plain := s.plainEntries(entries)
-		if length = len(plain); length > 0 {
-			last = int(plain[length-1].ID)
-		}
-		return plain, err
-	})
-	if err != nil {
-		rt.Fatalf("AuditEntries(%+v): %v", f, err)
-	}
-	return length, last
-}
-
-func (m *model) readAuditEntries(rt *rapid.T) {
-	f := latchward.AuditFilter{Limit: rapid.IntRange(1, 4).Draw(rt, "limit")}
-	switch rapid.IntRange(0, 3).Draw(rt, "condition") {
-	case 0:
-		f.Action = "create"
-	case 1:
-		f.TargetType = "token"
-	case 2:
-		f.TargetID = 1
-	}
-	for before, page := 0, -1; page != 0; {
-		page, before = m.audit(rt, f, before)
-	}
-}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -160,7 +159,7 @@ func (p *plan) step(rt *rapid.T) step {
 		"new user": p.newUser, "save user": p.saveUser, "read users": p.readUsers,
 		"new token": p.newToken, "save token": p.saveToken, "change token": p.changeToken, "rotate": p.rotate,
 		"retire": p.retire, "delete": p.deleteToken, "read tokens": p.readTokens,
-		"audit": p.appendAudit, "fingerprint": p.fingerprint,
+		"audit": p.appendAudit, "erase": p.eraseAudit, "fingerprint": p.fingerprint,
 		"new role": p.newRole, "save role": p.saveRole, "delete role": p.deleteRole,
 		"new group": p.newGroup, "save group": p.saveGroup,
 		"new license": p.newLicense, "save license": p.saveLicense, "delete license": p.deleteLicense,
@@ -169,7 +168,8 @@ func (p *plan) step(rt *rapid.T) step {
 	}
 	names := []string{
 		"new user", "save user", "read users", "new token", "new token", "save token", "change token", "rotate",
-		"rotate", "retire", "delete", "read tokens", "audit", "audit", "fingerprint",
+		"rotate", "retire", "delete", "read tokens", "audit", "audit", "erase",
+		"fingerprint",
 		"new role", "save role", "delete role", "new group", "save group", "save group", "new license", "save license",
 		"delete license", "save permission", "delete permission", "read rights",
 	}
@@ -355,37 +355,6 @@ func (p *plan) readTokens(rt *rapid.T) step {
 		t, err := tx.Token(s.tokenID(n))
 		owned, ownedErr := tx.TokensOf(s.owner(owner))
 		return []any{s.plainToken(t), errorText(err), s.plainTokens(owned), errorText(ownedErr)}, nil
-	}}
-}
-
-func someActor(rt *rapid.T) latchward.Principal {
-	return latchward.Principal{
-		Type: latchward.PrincipalUser, ID: 7, Name: someText(rt, "actor"),
-		Origin: latchward.Origin{
-			Address: rapid.SampledFrom([]netip.Addr{
-				{}, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"),
-			}).Draw(rt, "address"),
-			UserAgent: someText(rt, "user agent"), RequestID: someText(rt, "request id"),
-		},
-	}
-}
-
-func (p *plan) appendAudit(rt *rapid.T) step {
-	e := latchward.AuditEntry{
-		At:         epoch().Add(time.Duration(rapid.IntRange(-9, 9).Draw(rt, "ms")) * time.Millisecond),
-		Actor:      someActor(rt),
-		Action:     rapid.SampledFrom([]string{"create", "delete"}).Draw(rt, "action"),
-		TargetType: rapid.SampledFrom([]string{"", "token", "user"}).Draw(rt, "target type"),
-		TargetID:   rapid.Int64Range(0, 2).Draw(rt, "target"),
-		TargetName: someText(rt, "target name"),
-		Before:     rapid.SampledFrom([]map[string]any{nil, {"name": "é🐝"}}).Draw(rt, "before"),
-		After:      map[string]any{"name": someText(rt, "after")},
-	}
-	return step{"audit", func(s *side, tx latchward.Tx) (any, error) {
-		entry := e
-		err := tx.AppendAudit(&entry)
-		s.entries = added(s.entries, entry.ID)
-		return nil, err
 	}}
 }
 

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	auditMatches = "AuditEntries returns the entries that match, newest first, at most f.Limit of them."
+	auditMatches = "AuditEntries returns the entries that match, newest first or, with f.Oldest, oldest first, " +
+		"at most f.Limit of them."
 	auditKept    = "Type, ID, Name and Origin are kept"
-	auditAppends = "AppendAudit adds an entry and sets its ID."
+	auditAppends = "AppendAudit adds an entry and sets its ID, which must be one more than that of the newest."
 	fingerprints = "KeyFingerprints returns the fingerprints of the server keys that were saved, by version."
 	forgetsKey   = `SaveKeyFingerprint remembers that the server key of a version was in use; "" forgets it.`
 	keyCounts    = "KeyCounts returns how many tokens that are not revoked have their current secret " +
@@ -25,7 +26,15 @@ func auditPromises() []storePromise {
 		{"AuditEntries/NewestFirst", auditMatches, auditNewestFirst},
 		{"AuditEntries/ByActionAndTarget", auditMatches, auditFilters},
 		{"AuditEntries/PagesGiveEachEntryOnce", auditMatches, auditPages},
+		{"AuditEntries/OldestFirst", auditMatches, auditOldestFirst},
+		{"AuditEntries/ByActorOutcomeAndTime", auditMatches, auditMoreFilters},
+		{"AuditEntries/ByText", auditMatches, auditByText},
 		{"Tx.AppendAudit/SetsIDs", auditAppends, auditSetsIDs},
+		{"Tx.AuditHead/ReturnsTheNewest", auditHead, auditHeads},
+		{"Tx.EraseAudit/ClearsWhoActed", auditErases, auditErasesActor},
+		{"Tx.EraseAudit/ClearsWhoWasChanged", auditErases, auditErasesTarget},
+		{"Tx.EraseAudit/LeavesTheRest", auditLeaves, auditErasesNobodyElse},
+		{"Tx.EraseAudit/IsPartOfTheTransaction", auditErases, auditErasesInTx},
 	}
 }
 
@@ -73,8 +82,9 @@ func auditKeepsFields(t *trial) {
 			},
 		},
 		Action: latchward.ActionTokenUpdate, TargetType: "token", TargetID: 1<<53 + 1, TargetName: "Sensor",
-		Before: map[string]any{"name": "Old", "tags": []any{"a"}, "limit": 1.0, "none": nil},
-		After:  map[string]any{"name": "New", "deep": map[string]any{"er": true}},
+		Before:  map[string]any{"name": "Old", "tags": []any{"a"}, "limit": 1.0, "none": nil},
+		After:   map[string]any{"name": "New", "deep": map[string]any{"er": true}},
+		Outcome: latchward.OutcomeDenied, Proof: proof(7),
 	}
 	bare := latchward.AuditEntry{At: epoch().Add(time.Millisecond), Action: latchward.ActionKeyRotate}
 	v4 := latchward.AuditEntry{At: epoch(), Action: latchward.ActionKeyDrop, Actor: entry.Actor}
@@ -162,8 +172,10 @@ func auditPages(t *trial) {
 func auditSetsIDs(t *trial) {
 	entry := latchward.AuditEntry{At: epoch(), Action: latchward.ActionTokenCreate}
 	first, second := t.append(entry), t.append(entry)
-	if first.ID < 1 || second.ID <= first.ID {
-		t.Errorf("AppendAudit set the ids %d and then %d, want growing ones above 0", first.ID, second.ID)
+	t.failTx(func(tx latchward.Tx) error { return tx.AppendAudit(&latchward.AuditEntry{At: epoch()}) })
+	third := t.append(entry)
+	if first.ID != 1 || second.ID != 2 || third.ID != 3 {
+		t.Errorf("AppendAudit set the ids %d, %d and, after one that failed, %d; want 1, 2, 3", first.ID, second.ID, third.ID)
 	}
 }
 

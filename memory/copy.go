@@ -37,24 +37,6 @@ func copyUser(u *latchward.User) (*latchward.User, error) {
 	return &c, nil
 }
 
-func copyEntry(e *latchward.AuditEntry) *latchward.AuditEntry {
-	c := *e
-	c.Before, c.After = copyObject(e.Before), copyObject(e.After)
-	return &c
-}
-
-// keepEntry returns an audit entry as it is kept: a copy, with of the actor only what a log names.
-func keepEntry(e *latchward.AuditEntry) (*latchward.AuditEntry, error) {
-	c := *e
-	c.Actor = latchward.Principal{Type: e.Actor.Type, ID: e.Actor.ID, Name: e.Actor.Name, Origin: e.Actor.Origin}
-	var err error
-	if c.Before, err = plainObject("before", e.Before); err != nil {
-		return nil, err
-	}
-	c.After, err = plainObject("after", e.After)
-	return &c, err
-}
-
 // plainObject returns what any database gives back for a JSON object: maps, slices, strings, float64, bool and nil.
 func plainObject(field string, object map[string]any) (map[string]any, error) {
 	if object == nil {

@@ -37,7 +37,6 @@ type Store struct {
 	// The last ids given out. They never go back, so that no id is used twice.
 	lastToken latchward.TokenID
 	lastUser  latchward.UserID
-	lastEntry int64
 
 	usage usage
 }
@@ -209,26 +208,6 @@ func (s *Store) Users(_ context.Context, f latchward.UserFilter) ([]*latchward.U
 func matchesUser(f *latchward.UserFilter, u *latchward.User) bool {
 	return (f.IncludeRemoved || !u.Removed()) && contains(f.Query, u.Name, u.Email, u.ExternalID) &&
 		has(u.Roles, f.Role) && has(u.Groups, f.Group) && has(u.Licenses, f.License)
-}
-
-// AuditEntries implements [latchward.Store].
-func (s *Store) AuditEntries(_ context.Context, f latchward.AuditFilter) ([]*latchward.AuditEntry, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var found []*latchward.AuditEntry
-	for _, e := range slices.Backward(s.audit) {
-		if matchesEntry(&f, e) {
-			found = append(found, copyEntry(e))
-		}
-	}
-	return first(f.Limit, found), nil
-}
-
-func matchesEntry(f *latchward.AuditFilter, e *latchward.AuditEntry) bool {
-	return (f.Action == "" || e.Action == f.Action) &&
-		(f.TargetType == "" || e.TargetType == f.TargetType) &&
-		(f.TargetID == 0 || e.TargetID == f.TargetID) &&
-		(f.Before == 0 || e.ID < f.Before)
 }
 
 // KeyFingerprints implements [latchward.Store].

@@ -223,21 +223,6 @@ func userConflict(field, message string) error {
 	return &latchward.Error{Code: latchward.CodeConflict, Field: field, Message: message}
 }
 
-// AppendAudit implements [latchward.Tx].
-func (tx *transaction) AppendAudit(e *latchward.AuditEntry) error {
-	s := tx.store
-	kept, err := keepEntry(e)
-	if err != nil {
-		return err
-	}
-	s.lastEntry++
-	e.ID, kept.ID = s.lastEntry, s.lastEntry
-	before := s.audit
-	tx.undo = append(tx.undo, func() { s.audit = before })
-	s.audit = append(s.audit, kept)
-	return nil
-}
-
 // SaveKeyFingerprint implements [latchward.Tx].
 func (tx *transaction) SaveKeyFingerprint(version int, fingerprint string) error {
 	if fingerprint == "" {
