@@ -41,7 +41,8 @@ func (s *Service) Account(ctx context.Context) (*AccountView, error) {
 }
 
 // Rename changes the name of whoever acts.
-func (s *Service) Rename(ctx context.Context, name string) error {
+func (s *Service) Rename(ctx context.Context, name string) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionUserUpdate, 0, &err)
 	p, err := ownAccount(ctx)
 	if err != nil {
 		return err
@@ -84,7 +85,8 @@ func (s *Service) changeAccount(
 // SetPassword gives whoever acts another password. Who has one must show it; who has none must have signed in a short
 // while ago, see [NeedsConfirmation]. All other sessions of the person end, and the one they act through gets another
 // secret. Errors: unauthenticated for a wrong password; invalid for a new one that is too easy; exhausted.
-func (s *Service) SetPassword(ctx context.Context, current, next Secret) (*SignedIn, error) {
+func (s *Service) SetPassword(ctx context.Context, current, next Secret) (signedIn *SignedIn, err error) {
+	defer s.noteDeniedAccount(ctx, ActionPasswordSet, 0, &err)
 	p, session, err := s.ownSession(ctx)
 	if err != nil {
 		return nil, err
@@ -221,7 +223,8 @@ func (s *Service) renew(
 // IssuePasswordCode returns a code with which a user can set a password once, within a day. Whoever asks never learns the
 // password, but could use the code: it needs users.update, and all that the user holds. A code that was issued before
 // is void.
-func (s *Service) IssuePasswordCode(ctx context.Context, id UserID) (Secret, time.Time, error) {
+func (s *Service) IssuePasswordCode(ctx context.Context, id UserID) (secret Secret, ends time.Time, err error) {
+	defer s.noteDeniedAccount(ctx, ActionPasswordCode, id, &err)
 	p, err := holder(ctx, PermissionUsersUpdate)
 	if err == nil {
 		err = s.passwordsOn()
@@ -234,7 +237,7 @@ func (s *Service) IssuePasswordCode(ctx context.Context, id UserID) (Secret, tim
 		return Secret{}, time.Time{}, err
 	}
 	now := s.timestamp()
-	ends := now.Add(passwordCodeLife)
+	ends = now.Add(passwordCodeLife)
 	err = s.onAccount(ctx, id, func(tx Tx, user *User, a *Account) error {
 		if err := authorizeOver(tx, p, user, func(string) bool { return true }); err != nil {
 			return err
@@ -320,7 +323,8 @@ func (s *Service) randomCode(n int) (string, error) {
 }
 
 // AddPasskey gives the account of whoever acts one more passkey. They must have signed in recently.
-func (s *Service) AddPasskey(ctx context.Context, k Passkey) error {
+func (s *Service) AddPasskey(ctx context.Context, k Passkey) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionPasskeyAdd, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return err
@@ -346,7 +350,8 @@ func (s *Service) AddPasskey(ctx context.Context, k Passkey) error {
 }
 
 // RemovePasskey removes a passkey of whoever acts, who must have signed in recently. The last way to sign in stays.
-func (s *Service) RemovePasskey(ctx context.Context, id string) error {
+func (s *Service) RemovePasskey(ctx context.Context, id string) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionPasskeyRemove, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return err
@@ -371,7 +376,8 @@ func lastWay(a *Account) error {
 
 // LinkIdentity lets whoever acts sign in at an OpenID provider, too. They must have signed in recently. The error is of
 // code conflict when another account has the identity.
-func (s *Service) LinkIdentity(ctx context.Context, id LinkedIdentity) error {
+func (s *Service) LinkIdentity(ctx context.Context, id LinkedIdentity) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionIdentityLink, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return err
@@ -392,7 +398,8 @@ func (s *Service) LinkIdentity(ctx context.Context, id LinkedIdentity) error {
 }
 
 // UnlinkIdentity takes back [Service.LinkIdentity]. The last way to sign in stays.
-func (s *Service) UnlinkIdentity(ctx context.Context, id LinkedIdentity) error {
+func (s *Service) UnlinkIdentity(ctx context.Context, id LinkedIdentity) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionIdentityUnlink, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return err

@@ -23,7 +23,8 @@ func (s *Service) openTOTP(sealed string, id UserID) ([]byte, error) {
 
 // EnrolTOTP returns a new shared secret for whoever acts, who must have signed in recently. It counts for nothing until
 // [Service.ConfirmTOTP] is given a code of it; until then the one before, if any, stays.
-func (s *Service) EnrolTOTP(ctx context.Context) (TOTPSecret, error) {
+func (s *Service) EnrolTOTP(ctx context.Context) (shown TOTPSecret, err error) {
+	defer s.noteDeniedAccount(ctx, ActionTOTPOn, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return TOTPSecret{}, err
@@ -36,7 +37,7 @@ func (s *Service) EnrolTOTP(ctx context.Context) (TOTPSecret, error) {
 	if err != nil {
 		return TOTPSecret{}, err
 	}
-	shown := TOTPSecret{Secret: SecretFromText(totpEncoding.EncodeToString(secret)), Issuer: totpIssuer}
+	shown = TOTPSecret{Secret: SecretFromText(totpEncoding.EncodeToString(secret)), Issuer: totpIssuer}
 	err = s.onAccount(ctx, UserID(p.ID), func(tx Tx, user *User, a *Account) error {
 		if a.Password == "" {
 			return Errorf(CodeConflict, "Codes are asked for beside a password; set a password first.")
@@ -53,6 +54,7 @@ func (s *Service) EnrolTOTP(ctx context.Context) (TOTPSecret, error) {
 // ConfirmTOTP turns on codes as a second factor for whoever acts, and returns recovery codes, each of which is good
 // once in place of a code. The error is of code invalid for a wrong code, and conflict when none was to be confirmed.
 func (s *Service) ConfirmTOTP(ctx context.Context, code string) (codes []Secret, err error) {
+	defer s.noteDeniedAccount(ctx, ActionTOTPOn, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return nil, err
@@ -80,7 +82,8 @@ func (s *Service) ConfirmTOTP(ctx context.Context, code string) (codes []Secret,
 }
 
 // RemoveTOTP turns codes off for whoever acts, who must have signed in recently.
-func (s *Service) RemoveTOTP(ctx context.Context) error {
+func (s *Service) RemoveTOTP(ctx context.Context) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionTOTPOff, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return err
@@ -96,6 +99,7 @@ func (s *Service) RemoveTOTP(ctx context.Context) error {
 
 // NewRecoveryCodes makes those there are void, and returns others. Who acts must have signed in recently.
 func (s *Service) NewRecoveryCodes(ctx context.Context) (codes []Secret, err error) {
+	defer s.noteDeniedAccount(ctx, ActionRecoveryCodes, 0, &err)
 	p, err := s.recent(ctx)
 	if err != nil {
 		return nil, err
@@ -136,7 +140,8 @@ func (a *Account) takeRecoveryCode(code string) bool {
 
 // ResetSecondFactor turns codes off for somebody who lost them. It needs users.update, and all that the user
 // holds.
-func (s *Service) ResetSecondFactor(ctx context.Context, id UserID) error {
+func (s *Service) ResetSecondFactor(ctx context.Context, id UserID) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionTOTPOff, id, &err)
 	p, err := holder(ctx, PermissionUsersUpdate)
 	if err != nil {
 		return err

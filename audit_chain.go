@@ -34,7 +34,7 @@ type AuditHead struct {
 }
 
 // PersonalMembers names the members of AuditEntry.Before and After that can tell who a person is.
-func PersonalMembers() []string { return []string{"email", "external_id", "name"} }
+func PersonalMembers() []string { return []string{"email", "external_id", "name", "passkey"} }
 
 const (
 	auditKeyLen   = 16 // as many bits as SHA-256 has against collisions

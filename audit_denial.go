@@ -47,16 +47,30 @@ func hidden(what string) error {
 // that goes with it: when the method failed because the principal may not do that, it leaves an audit entry. Refusals of
 // nobody in particular are only counted.
 func (s *Service) noteDenial(ctx context.Context, permission string, id int64, name string, err *error) {
-	var hidden hiddenError
-	switch code := ErrorCode(*err); {
-	case code == CodeForbidden, errors.As(*err, &hidden):
+	if denies(*err) {
 		action, kind := attempted(permission)
 		s.RecordDenial(ctx, Denial{
 			Action: action, TargetType: kind, TargetID: id, TargetName: name, Reason: ErrorMessage(*err),
 		})
-	case code == CodeUnauthenticated:
-		s.counters.anonymous.Add(1)
 	}
+}
+
+// noteDeniedAccount is noteDenial for methods that change the account of a user; 0 is whoever acts.
+func (s *Service) noteDeniedAccount(ctx context.Context, action string, user UserID, err *error) {
+	if !denies(*err) {
+		return
+	}
+	if p, _ := PrincipalFrom(ctx); user == 0 && p.Type == PrincipalUser {
+		user = UserID(p.ID)
+	}
+	s.RecordDenial(ctx, Denial{Action: action, TargetType: "user", TargetID: int64(user), Reason: ErrorMessage(*err)})
+}
+
+// denies reports whether err tells a principal that they may not do something, or must first prove who they are.
+func denies(err error) bool {
+	var hidden hiddenError
+	code := ErrorCode(err)
+	return code == CodeForbidden || code == CodeUnauthenticated || errors.As(err, &hidden)
 }
 
 // attempted returns the action that a permission allows, and on what.
@@ -176,6 +190,9 @@ func (d *denials) keep(p Principal, what Denial, now time.Time) bool {
 		if count == nil {
 			count = d.begin(key, denialWindow, now)
 		}
+	}
+	if count.folded == 0 && !now.Before(count.ends) {
+		count = d.begin(key, denialWindow, now)
 	}
 	if count.folded == 0 && count.kept < denialsKept {
 		count.kept++

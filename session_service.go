@@ -215,7 +215,8 @@ func (s *Service) Sessions(ctx context.Context) ([]*Session, error) {
 }
 
 // EndSession ends a session of whoever acts. The error is of code not_found when there is none with that id.
-func (s *Service) EndSession(ctx context.Context, id SessionID) error {
+func (s *Service) EndSession(ctx context.Context, id SessionID) (err error) {
+	defer s.noteDeniedAccount(ctx, ActionSessionEnd, 0, &err)
 	p, err := ownAccount(ctx)
 	if err != nil {
 		return err
@@ -243,6 +244,7 @@ func (s *Service) endSession(ctx context.Context, owner UserID, id SessionID) er
 // were. Everybody may end their own; those of others need users.update, and all that the user may do to Latchward
 // itself.
 func (s *Service) EndSessions(ctx context.Context, id UserID) (ended int, err error) {
+	defer s.noteDeniedAccount(ctx, ActionSessionEnd, id, &err)
 	p, err := actor(ctx)
 	if err != nil {
 		return 0, err

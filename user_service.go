@@ -175,7 +175,8 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 }
 
 // RemoveUser revokes all of a user's tokens and leaves a tombstone without personal data, also in the audit log,
-// where only their id stays (bar 132). It needs users.delete, and all that the user may do to Latchward itself. The person's sign-ins are refused until they are created again.
+// where only their id stays (bar 132). It needs users.delete, and all that the user may do to Latchward itself. The
+// person's sign-ins are refused until they are created again.
 func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
 	_, err := s.changeUser(ctx, PermissionUsersDelete, id, func(tx Tx, p Principal, user *User, now time.Time) (string, error) {
 		if err := s.revokeAllOf(tx, p, Owner{Type: OwnerUser, ID: int64(id)}, now); err != nil {
