@@ -31,8 +31,8 @@ type Caller struct {
 }
 
 // AddOperations adds the sample operations to api, whose base is /api: one that needs a good credential, one each that
-// needs a role, a group, a permission and a license, one that recognises callers but asks for nothing, and one that looks
-// at no credential (S5-08, S5-09, S5-11, X-10).
+// needs a role, a group, a permission and a license, one that recognises callers but asks for nothing, and one that
+// looks at no credential (S5-08, S5-09, S5-11, X-10).
 func AddOperations(api *operation.API) {
 	operation.Get(api, operation.Operation{
 		Path: "/v1/protected", Summary: "Say who calls",

@@ -18,8 +18,8 @@ import (
 type Activation struct {
 	Data string // folder for database and keys, made when it is missing; "" = "data"
 	Base string // of the program's own API: token patterns are relative to it; "" = "/api"
-	// Settings are others of docs/operations.md, by key, such as "jwt.audience". Those about listeners and upstreams mean
-	// nothing here.
+	// Settings are others of docs/operations.md, by key, such as "jwt.audience". Those about listeners and upstreams
+	// mean nothing here.
 	Settings map[string]string
 	Version  string    // of the program, in the description of the management API; "" = "devel"
 	Logs     io.Writer // nil = nowhere
@@ -38,12 +38,12 @@ type TokenManagement struct {
 }
 
 // Activate switches token management on: it opens the data folder, making database and server key if they are missing,
-// serves the management API for tokens, users, groups, roles, permissions and licenses on mux, under /api/api-tokens and
-// /api/latchward, and does in the background what must happen without anybody asking, until Close. mux may be nil: then
-// the TokenManagement is a handler to mount where /api/api-tokens and /api/latchward lead.
+// serves the management API for tokens, users, groups, roles, permissions and licenses on mux, under /api/api-tokens
+// and /api/latchward, and does in the background what must happen without anybody asking, until Close. mux may be nil:
+// then the TokenManagement is a handler to mount where /api/api-tokens and /api/latchward lead.
 //
-// On a mux that has it already, for the same folder, it returns what it returned before. Errors have a code: invalid for
-// settings, conflict for a folder that is in use elsewhere, or a mux on which something else has these paths.
+// On a mux that has it already, for the same folder, it returns what it returned before. Errors have a code: invalid
+// for settings, conflict for a folder that is in use elsewhere, or a mux on which something else has these paths.
 func Activate(ctx context.Context, mux *http.ServeMux, a Activation) (*TokenManagement, error) {
 	config, err := a.config()
 	if err != nil {
@@ -140,8 +140,8 @@ func (t *TokenManagement) AsAdministrator(ctx context.Context) context.Context {
 // MintJWT returns a JWT with which a person can call the management API; see the function of the same name.
 func (t *TokenManagement) MintJWT(p Person) (latchward.Secret, error) { return MintJWT(t.config, p) }
 
-// Close stores what is not stored yet and gives the data folder back. Only the first call does anything. End the requests
-// that are being served before.
+// Close stores what is not stored yet and gives the data folder back. Only the first call does anything. End the
+// requests that are being served before.
 func (t *TokenManagement) Close() error {
 	if t.closed.Swap(true) {
 		return nil

@@ -86,9 +86,9 @@ type beside struct {
 	handler http.Handler
 }
 
-// Handle serves h for prefix and everything below it, such as "/api/v1", instead of an upstream. h judges for itself: make
-// it with [Server.Operations], or put [Server.Middleware] around it. Our own paths stay ours. Call it before Run. Errors
-// have code invalid.
+// Handle serves h for prefix and everything below it, such as "/api/v1", instead of an upstream. h judges for itself:
+// make it with [Server.Operations], or put [Server.Middleware] around it. Our own paths stay ours. Call it before Run.
+// Errors have code invalid.
 func (s *Server) Handle(prefix string, h http.Handler) error {
 	path, err := latchward.ValidateBase(prefix)
 	if err != nil {

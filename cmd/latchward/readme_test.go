@@ -112,22 +112,29 @@ func TestREADMEGateway(t *testing.T) {
 // TestREADMECompiles gives the README's Go to the compiler.
 func TestREADMECompiles(t *testing.T) {
 	for _, heading := range []string{"A verify API", "A Go library"} {
-		file := filepath.Join(t.TempDir(), "main.go")
-		text := "package main\n\nimport (\n\t\"context\"\n\t\"net/http\"\n\n"
-		function := some(t, heading, "go", 1)[0]
-		const module = "github.com/latchward/latchward"
-		for _, name := range []string{"", "httpauth", "rest", "sqlite"} {
-			if strings.Contains(function, cmp.Or(name, "latchward")+".") {
-				text += "\t\"" + strings.TrimSuffix(module+"/"+name, "/") + "\"\n"
-			}
+		for _, function := range some(t, heading, "go", 1) {
+			compile(t, heading, function)
 		}
-		text += ")\n\n" + function + "\nfunc main() {}\n"
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// compile fails the test for a block of the README that is no part of a program.
+func compile(t *testing.T, heading, function string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "main.go")
+	text := "package main\n\nimport (\n\t\"context\"\n\t\"net/http\"\n\n"
+	const module = "github.com/latchward/latchward"
+	for _, name := range []string{"", "httpauth", "operation", "rest", "server", "sqlite"} {
+		if strings.Contains(function, cmp.Or(name, "latchward")+".") {
+			text += "\t\"" + strings.TrimSuffix(module+"/"+name, "/") + "\"\n"
 		}
-		if out, err := exec.Command("go", "vet", file).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s\n%s", heading, err, out, text)
-		}
+	}
+	text += ")\n\n" + function + "\nfunc main() {}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "vet", file).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s\n%s", heading, err, out, text)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command grpc is a whole program on gRPC: token management by one call, and a service whose every call, unary or stream,
-// needs a token. The service is that of health checks; the management API is HTTP, on another port.
+// Command grpc is a whole program on gRPC: token management by one call, and a service whose every call, unary or
+// stream, needs a token. The service is that of health checks; the management API is HTTP, on another port.
 //
 //	go run ./grpc             # prints URL, GRPC and ADMIN_JWT; paste them into another shell
 //	curl -X POST -H "Authorization: Bearer $ADMIN_JWT" -H "Content-Type: application/json" \
