@@ -1,7 +1,7 @@
 # Latchward. The two commands that matter: make demo, make test.
 GO ?= go
 
-.PHONY: help demo build test race plain lint fuzz bench soak api clean
+.PHONY: help demo build test race plain lint fuzz bench load soak api clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ fuzz: need-go ## Fuzz every parser of outside input for FUZZTIME each (default 3
 
 bench: need-go ## Measure what docs/benchmarks.md shows.
 	./scripts/bench
+
+load: need-go ## Measure the program over HTTP; needs wrk, and takes some minutes.
+	./scripts/load
 
 soak: need-go need-cc ## Run the suite at full scale; takes hours.
 	LATCHWARD_SCALE=full $(GO) test -race -tags servers -timeout 12h ./...

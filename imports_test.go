@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"demo":          {".", "httpauth", "operation"},
 	"server":        {"*"},
 	"cmd/latchward": {".", "server", "rest", "demo", "operation"},
+
+	"scripts/loadpeer": {},
 }
 
 // The root package is what importers pay for: the standard library, and nothing in it that does I/O.

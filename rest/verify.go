@@ -257,24 +257,10 @@ func appendLimit(b []byte, l *latchward.LimitStatus) []byte {
 	return append(b, '}')
 }
 
-// appendTime appends at as [httpauth.FormatTime] has it, in a third of the time.
+// appendTime appends at as a JSON string.
 func appendTime(b []byte, at time.Time) []byte {
-	at = at.UTC()
-	year, month, day := at.Date()
-	if year < 0 || year > 9999 {
-		return append(append(append(b, '"'), httpauth.FormatTime(at)...), '"')
-	}
-	hour, minute, second := at.Clock()
-	b = appendTwo(appendTwo(append(b, '"'), year/100), year%100)
-	b = appendTwo(append(appendTwo(append(b, '-'), int(month)), '-'), day)
-	b = appendTwo(append(appendTwo(append(appendTwo(append(b, 'T'), hour), ':'), minute), ':'), second)
-	millisecond := at.Nanosecond() / int(time.Millisecond)
-	b = appendTwo(append(b, '.', byte('0'+millisecond/100)), millisecond%100)
-	return append(b, 'Z', '"')
+	return append(httpauth.AppendTime(append(b, '"'), at), '"')
 }
-
-// appendTwo appends n, 0 to 99, as two digits.
-func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 func appendJSON(b []byte, value any, null bool) ([]byte, error) {
 	if null {
