@@ -8,9 +8,9 @@ import (
 
 // Verify implements [Verifier]. It reads the clock once, touches the store only for a token it does not remember, and
 // allocates nothing for one it does.
-func (s *Service) Verify(ctx context.Context, r VerifyRequest) (Verdict, error) {
-	v := Verdict{At: s.now()}
-	if err := s.verify(ctx, &r, &v); err != nil {
+func (s *Service) Verify(ctx context.Context, r VerifyRequest) (v Verdict, err error) {
+	v.At = s.now()
+	if err = s.verify(ctx, &r, &v); err != nil {
 		v.Reason = ""
 		s.counters.undecided.Add(1)
 		return v, err
