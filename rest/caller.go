@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -22,28 +23,29 @@ func (e *refusal) Error() string { return "refused: " + string(e.verdict.Reason)
 func refuse(reason latchward.Reason) error { return &refusal{latchward.Verdict{Reason: reason}} }
 
 // person returns the context in which whoever sent r acts. API tokens are refused: 403 for one that is good
-// elsewhere, 401 for any other.
-func (h *handler) person(r *http.Request) (context.Context, error) {
+// elsewhere, 401 for any other. The exception is a service token that was granted, by its name, the permission that the
+// route lets tokens in with; the verdict on it is the zero one for a person.
+func (h *handler) person(r *http.Request, permission string) (context.Context, latchward.Verdict, error) {
 	ctx := r.Context()
 	if p, ok := latchward.PrincipalFrom(ctx); ok {
 		if p.Origin == (latchward.Origin{}) {
 			p.Origin = h.origin(r)
 		}
-		return latchward.WithPrincipal(ctx, p), nil
+		return latchward.WithPrincipal(ctx, p), latchward.Verdict{}, nil
 	}
 	secret, reason := httpauth.Credential(r)
 	if reason != "" {
-		return nil, refuse(reason)
+		return nil, latchward.Verdict{}, refuse(reason)
 	}
 	if !httpauth.LooksLikeJWT(secret) {
-		return nil, h.refuseToken(r, secret)
+		return h.managingToken(r, secret, permission)
 	}
 	p, err := h.signIn(r.Context(), secret)
 	if err != nil {
-		return nil, err
+		return nil, latchward.Verdict{}, err
 	}
 	p.Origin = h.origin(r)
-	return latchward.WithPrincipal(ctx, p), nil
+	return latchward.WithPrincipal(ctx, p), latchward.Verdict{}, nil
 }
 
 func (h *handler) signIn(ctx context.Context, jwt latchward.Secret) (latchward.Principal, error) {
@@ -62,17 +64,27 @@ func (h *handler) signIn(ctx context.Context, jwt latchward.Secret) (latchward.P
 // Asking for it tells whether a token is good without spending its limit.
 const unheld = "tokens"
 
-func (h *handler) refuseToken(r *http.Request, secret latchward.Secret) error {
-	v, err := h.judge(r, secret, []string{unheld})
+// managingToken returns the context in which a service token acts, once everything that restricts the token itself has
+// let this call pass: networks, endpoints, limits.
+func (h *handler) managingToken(
+	r *http.Request, secret latchward.Secret, permission string,
+) (context.Context, latchward.Verdict, error) {
+	v, err := h.judge(r, secret, []string{cmp.Or(permission, unheld)})
 	if err != nil {
-		return err
+		return nil, v, err
+	}
+	if v.Allowed() && v.Token.Kind == latchward.KindService {
+		return latchward.WithPrincipal(r.Context(), latchward.Principal{
+			Type: latchward.PrincipalToken, ID: int64(v.Token.ID), Name: v.Token.Name, Rights: v.Rights, Origin: h.origin(r),
+		}), v, nil
 	}
 	status := httpauth.StatusOf(v.Reason)
 	h.recordCall(r, &v, status)
-	if status != http.StatusForbidden {
-		return &refusal{v}
+	if status != http.StatusForbidden || permission != "" && v.Reason != latchward.ReasonInsufficientPermissions &&
+		v.Token.Kind == latchward.KindService {
+		return nil, v, &refusal{v}
 	}
-	return latchward.Errorf(latchward.CodeForbidden, "API tokens cannot manage tokens; sign in as a person")
+	return nil, v, latchward.Errorf(latchward.CodeForbidden, "API tokens cannot manage tokens; sign in as a person")
 }
 
 // caller returns the verdict on the service token that r came with; it must hold tokens.verify. The verdict is the zero

@@ -11,6 +11,7 @@ import (
 type RouteInfo struct {
 	Method, Path, ID             string
 	Public, Persons, Body, Reply bool
+	Permission                   string // that lets a service token in
 }
 
 // Routes lists the routes of a handler.
@@ -19,7 +20,7 @@ func Routes(h http.Handler) []RouteInfo {
 	for _, r := range h.(*handler).routes() {
 		list = append(list, RouteInfo{
 			Method: r.method, Path: r.path, ID: r.id, Public: r.access == anyone, Persons: r.access == persons,
-			Body: r.body != nil, Reply: r.reply != nil,
+			Body: r.body != nil, Reply: r.reply != nil, Permission: r.permission,
 		})
 	}
 	return list

@@ -97,11 +97,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch route.access {
 	case persons:
-		ctx, err := h.person(r)
+		ctx, verdict, err := h.person(r, route.permission)
 		if err != nil {
 			return err
 		}
-		return route.answer(w, r.WithContext(ctx), at)
+		err = route.answer(w, r.WithContext(ctx), at)
+		h.recordCall(r, &verdict, route.statusOf(err))
+		return err
 	case verifiers:
 		caller, err := h.caller(r)
 		if err != nil {
@@ -109,7 +111,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		}
 		err = route.answer(w, r, at)
 		if caller.Token.ID != 0 && h.callers.due(caller.Token.ID, caller.At) {
-			h.recordCall(r, &caller, statusOf(err))
+			h.recordCall(r, &caller, route.statusOf(err))
 		}
 		return err
 	default:
@@ -117,12 +119,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// statusOf returns the status that err is answered with.
-func statusOf(err error) int {
+// statusOf returns the status that err, or success, is answered with.
+func (o *operation) statusOf(err error) int {
 	var fault *fault
 	switch {
 	case err == nil:
-		return http.StatusOK
+		return o.status
 	case errors.As(err, &fault):
 		return fault.Status
 	default:

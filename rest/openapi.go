@@ -20,8 +20,10 @@ type openAPI struct {
 }
 
 const apiDescription = "Issue, verify, limit, observe, rotate and revoke API tokens.\n\n" +
-	"Everything under /api/api-tokens and the users, keys and audit log need the JWT of a signed-in person: API tokens " +
-	"cannot manage tokens. Verification and usage reports need a service token that holds tokens.verify, and count " +
+	"Everything needs the JWT of a signed-in person unless it says otherwise: API tokens cannot manage tokens. The " +
+	"exception is a service token to which an administrator granted, by its name, the permission that an operation of " +
+	"/api/api-tokens names as x-token-permission: it may do so within its own endpoints, networks, limits and rights. " +
+	"Verification and usage reports need a service token that holds tokens.verify, and count " +
 	"against that token's own rate limit, once for a batch. " +
 	"GET routes answer HEAD as well. Times are UTC with milliseconds. Members that a request does not know " +
 	"are refused.\n\n" +
@@ -55,6 +57,9 @@ func (d *openAPI) operation(r *route) object {
 		o.Set("security", []object{})
 	} else {
 		o.Set("security", []object{{{"bearerAuth", []string{}}}})
+	}
+	if r.permission != "" {
+		o.Set("x-token-permission", r.permission)
 	}
 	if parameters := d.parameters(r); len(parameters) > 0 {
 		o.Set("parameters", parameters)

@@ -36,6 +36,7 @@ type operation struct {
 	secret             bool         // the reply holds one: nothing on the way may keep it (C-03)
 	bodyMayMiss        bool         // no body is as good as {}
 	tagged             bool         // If-Match is understood
+	permission         string       // that lets a service token in, too; "" = none does
 	query, body, reply *shape.Shape // nil = none
 	media              string       // of a reply that is not JSON
 	do                 func(o *operation, w http.ResponseWriter, r *http.Request, at place) (reply any, err error)
@@ -90,6 +91,12 @@ func shapeFor[T any]() *shape.Shape {
 // created marks an operation that makes something.
 func created(o operation) operation {
 	o.status = http.StatusCreated
+	return o
+}
+
+// forTokens marks an operation that service tokens may call, too, if they hold a permission.
+func forTokens(permission string, o operation) operation {
+	o.permission = permission
 	return o
 }
 

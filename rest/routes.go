@@ -1,22 +1,32 @@
 package rest
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/latchward/latchward"
+)
 
 // routes lists every way in. The handler serves it, and the OpenAPI document is made from it.
 func (h *handler) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	const tokens, ours = base + "/api-tokens", base + "/latchward"
-	rotate, rotateKey := withoutBody(withSecret(operate(h.rotateToken))), withoutBody(operate(h.rotateKey))
+	create := created(withSecret(forTokens(latchward.PermissionTokensCreate, operate(h.createToken))))
+	update := tagged(forTokens(latchward.PermissionTokensUpdate, operate(h.updateToken)))
+	revoke := withoutBody(forTokens(latchward.PermissionTokensRevoke, operate(h.revokeToken)))
+	rotate := withoutBody(withSecret(forTokens(latchward.PermissionTokensRotate, operate(h.rotateToken))))
+	remove := forTokens(latchward.PermissionTokensDelete, operate(h.deleteToken))
+	read := func(o operation) operation { return forTokens(latchward.PermissionTokensRead, o) }
+	rotateKey := withoutBody(operate(h.rotateKey))
 	list := []route{
-		{post, tokens, persons, "createToken", "Create a token", created(withSecret(operate(h.createToken)))},
-		{get, tokens, persons, "listTokens", "List tokens with their counters", operate(h.tokens)},
-		{get, tokens + "/stats/overview", persons, "usageOverview", "What all tokens did", operate(h.usageOverview)},
-		{get, tokens + "/{id}", persons, "getToken", "Show a token", operate(h.token)},
-		{put, tokens + "/{id}", persons, "updateToken", "Change a token", tagged(operate(h.updateToken))},
-		{del, tokens + "/{id}", persons, "deleteToken", "Delete a token", operate(h.deleteToken)},
-		{get, tokens + "/{id}/rights", persons, "tokenRights", "What a token holds, and from where", operate(h.tokenRights)},
-		{get, tokens + "/{id}/usage", persons, "tokenUsage", "What a token did", operate(h.tokenUsage)},
-		{post, tokens + "/{id}/revoke", persons, "revokeToken", "End a token for good", withoutBody(operate(h.revokeToken))},
+		{post, tokens, persons, "createToken", "Create a token", create},
+		{get, tokens, persons, "listTokens", "List tokens with their counters", read(operate(h.tokens))},
+		{get, tokens + "/stats/overview", persons, "usageOverview", "What all tokens did", read(operate(h.usageOverview))},
+		{get, tokens + "/{id}", persons, "getToken", "Show a token", read(operate(h.token))},
+		{put, tokens + "/{id}", persons, "updateToken", "Change a token", update},
+		{del, tokens + "/{id}", persons, "deleteToken", "Delete a token", remove},
+		{get, tokens + "/{id}/rights", persons, "tokenRights", "What a token holds, and why", read(operate(h.tokenRights))},
+		{get, tokens + "/{id}/usage", persons, "tokenUsage", "What a token did", read(operate(h.tokenUsage))},
+		{post, tokens + "/{id}/revoke", persons, "revokeToken", "End a token for good", revoke},
 		{post, tokens + "/{id}/rotate", persons, "rotateToken", "Give a token a new secret", rotate},
 
 		{post, ours + "/verify", verifiers, "verify", "May the holder of a token make a request?", h.verifyOperation()},

@@ -146,8 +146,18 @@ func TestRoutesRefuseTokens(t *testing.T) {
 		if !r.Persons {
 			return
 		}
+		var others []string // every permission but the one that lets tokens in
+		permissions, err := w.service.Permissions(asAdmin())
+		must(t, err)
+		for _, p := range permissions {
+			if p.Name != r.Permission {
+				others = append(others, p.Name)
+			}
+		}
 		for _, token := range []latchward.IssuedToken{w.tokens[1], w.tokens[3], w.issue(latchward.NewToken{
-			Kind: latchward.KindService, Permissions: []string{"tokens.create", "tokens.read", "users.read", "keys.rotate"},
+			Kind: latchward.KindService, Permissions: others,
+		}), w.issue(latchward.NewToken{
+			Permissions: []string{"tokens.*", "users.*", "*"}, // of an administrator, and personal
 		})} {
 			answer := w.do(r.Method, c.target, token.Secret.Expose(), c.body)
 			if p := problem(t, answer); answer.Code != http.StatusForbidden || p.Code != "forbidden" ||
@@ -160,7 +170,7 @@ func TestRoutesRefuseTokens(t *testing.T) {
 				t.Errorf("a refused call cost %d", v.Limit.Limit-v.Limit.Remaining)
 			}
 		}
-		_, err := w.service.UpdateToken(asAdmin(), 1, latchward.TokenUpdate{Active: new(bool)})
+		_, err = w.service.UpdateToken(asAdmin(), 1, latchward.TokenUpdate{Active: new(bool)})
 		must(t, err)
 		answer := w.do(r.Method, c.target, w.tokens[1].Secret.Expose(), c.body)
 		if p := problem(t, answer); answer.Code != http.StatusUnauthorized || p.Error != "Token is disabled" { // S2-19
