@@ -10,8 +10,11 @@ import (
 
 // Verify implements [latchward.Verifier]. The server does not record the request: report the real response with
 // [Client.Record]. Of the token, the verdict tells what an enforcement point needs: id, name, kind, owner, permissions
-// and metadata.
+// and metadata; the rights, when they are asked for.
 func (c *Client) Verify(ctx context.Context, r latchward.VerifyRequest) (latchward.Verdict, error) {
+	if err := r.Query.Validate(); err != nil {
+		return latchward.Verdict{}, err // it has no form that could be sent
+	}
 	asked, ok := verifyRequestOf(&r)
 	if !ok {
 		return latchward.Verdict{Reason: latchward.ReasonBadRequest, At: c.now()}, nil
@@ -53,7 +56,7 @@ func verifyRequestOf(r *latchward.VerifyRequest) (VerifyRequest, bool) {
 	}
 	asked := VerifyRequest{
 		Token: PlainSecret{r.Secret}, Method: r.Method, Path: r.Path, Permissions: r.Permissions, Cost: r.Cost,
-		Record: new(bool), DryRun: r.DryRun,
+		Record: new(bool), DryRun: r.DryRun, Query: r.Query.String(), Licenses: r.Licenses, Rights: r.Rights,
 	}
 	if r.Address.IsValid() {
 		asked.Address = r.Address.Unmap().WithZone("").String()
@@ -72,6 +75,9 @@ func verdictOf(reply *Verdict) latchward.Verdict {
 			Owner:         latchward.Owner{Type: t.Owner.Type, ID: t.Owner.ID, Name: t.Owner.Name},
 			MethodMatters: t.MethodMatters,
 		}
+	}
+	if r := reply.Rights; r != nil {
+		v.Rights = r.rights()
 	}
 	if s := reply.Subject; s != nil {
 		v.Subject = latchward.Subject{Type: s.Type, ID: s.ID, Name: s.Name}

@@ -30,7 +30,7 @@ func Routes(h http.Handler) []RouteInfo {
 func Question(text []byte) (r latchward.VerifyRequest, record bool, err error) {
 	s := shape.NewScanner(text)
 	var q question
-	if err := readQuestion(&s, &q); err != nil {
+	if err := readQuestion(&s, &q, &queries{}); err != nil {
 		return r, false, err
 	}
 	return q.VerifyRequest, q.record, s.End()
@@ -40,10 +40,13 @@ func Question(text []byte) (r latchward.VerifyRequest, record bool, err error) {
 func Decode[T any](text []byte, value *T) error { return shapeFor[T]().Decode(text, value) }
 
 // AppendVerdict encodes a verdict by hand, as the handler does.
-func AppendVerdict(v *latchward.Verdict) ([]byte, error) { return appendVerdict(nil, v) }
+func AppendVerdict(v *latchward.Verdict) ([]byte, error) { return appendVerdict(nil, v, true) }
 
 // AppendTime encodes a time by hand, as the handler does.
 var AppendTime = appendTime
 
 // VerdictOf is what the client makes of an encoded verdict.
 var VerdictOf = verdictOf
+
+// KnownQueries returns how many parsed queries a handler remembers.
+func KnownQueries(h http.Handler) int { return len(h.(*handler).queries.known) }

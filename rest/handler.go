@@ -45,6 +45,7 @@ type handler struct {
 	fixed      map[string][]*route // by path, of those without a parameter in it
 	parametric []*route
 	callers    callers
+	queries    queries
 
 	// What a verification on its way needs, used again and again.
 	events        sync.Pool // of *latchward.UsageEvent

@@ -40,7 +40,7 @@ func (h *handler) verify(w http.ResponseWriter, r *http.Request) error {
 	defer s.forget()
 	reading, err := h.readVerification(w, r, s)
 	if err == nil {
-		err = readQuestion(&reading, &s.question)
+		err = readQuestion(&reading, &s.question, &h.queries)
 	}
 	if err == nil {
 		err = reading.End()
@@ -52,7 +52,7 @@ func (h *handler) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if s.reply, err = appendVerdict(s.reply, &v); err != nil {
+	if s.reply, err = appendVerdict(s.reply, &v, s.question.Rights); err != nil {
 		return err
 	}
 	return h.writeVerdicts(w, s)
@@ -66,7 +66,7 @@ func (h *handler) verifyBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	questions, err := readBatch(&reading)
+	questions, err := readBatch(&reading, &h.queries)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (h *handler) readVerification(w http.ResponseWriter, r *http.Request, s *sc
 }
 
 // readBatch reads a whole VerifyBatch before anything is judged.
-func readBatch(s *shape.Scanner) ([]question, error) {
+func readBatch(s *shape.Scanner, known *queries) ([]question, error) {
 	var questions []question
 	member := func(name []byte) error {
 		if string(name) != "requests" {
@@ -117,7 +117,7 @@ func readBatch(s *shape.Scanner) ([]question, error) {
 			}
 			questions = append(questions, question{})
 			last := len(questions) - 1
-			if err := readQuestion(s, &questions[last]); err != nil {
+			if err := readQuestion(s, &questions[last], known); err != nil {
 				return shape.Within("["+strconv.Itoa(last)+"]", err)
 			}
 			return nil
@@ -157,7 +157,7 @@ func (h *handler) decide(ctx context.Context, q *question) (latchward.Verdict, e
 func (h *handler) appendDecision(ctx context.Context, b []byte, q *question) ([]byte, error) {
 	v, err := h.decide(ctx, q)
 	if err == nil {
-		return appendVerdict(b, &v)
+		return appendVerdict(b, &v, q.Rights)
 	}
 	text, err := json.Marshal(Verdict{
 		Limits: []LimitStatus{},
@@ -176,8 +176,8 @@ func (h *handler) writeVerdicts(w http.ResponseWriter, s *scratch) error {
 	return nil
 }
 
-// appendVerdict appends v as [Verdict] encodes.
-func appendVerdict(b []byte, v *latchward.Verdict) ([]byte, error) {
+// appendVerdict appends v as [Verdict] encodes, with its rights or without.
+func appendVerdict(b []byte, v *latchward.Verdict, rights bool) ([]byte, error) {
 	b = append(b, `{"allowed":`...)
 	b = strconv.AppendBool(b, v.Allowed())
 	b = append(b, `,"reason":`...)
@@ -195,6 +195,9 @@ func appendVerdict(b []byte, v *latchward.Verdict) ([]byte, error) {
 	}
 	b = append(b, `,"at":`...)
 	b = appendTime(b, v.At)
+	if rights && v.Rights != nil && err == nil {
+		b, err = appendJSON(append(b, `,"rights":`...), rightsOf(v.Rights), false)
+	}
 	return append(b, '}'), err
 }
 

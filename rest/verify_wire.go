@@ -19,6 +19,9 @@ type VerifyRequest struct {
 	Cost        int64       `json:"cost,omitzero" null:"true" range:"1," doc:"Units of the limits; 1 when missing."`
 	Record      *bool       `json:"record,omitzero" doc:"False when the real response will be reported to usage."`
 	DryRun      bool        `json:"dry_run,omitzero" null:"true" doc:"True to judge only: nothing is charged or recorded."`
+	Query       string      `json:"query,omitzero" null:"true" doc:"Needed beside them, such as (a.b OR c.d) AND NOT e.f."`
+	Licenses    []string    `json:"licenses,omitzero" null:"true" doc:"Names; a seat of each is needed."`
+	Rights      bool        `json:"rights,omitzero" null:"true" doc:"True to be told the rights, too."`
 }
 
 // Verdict is the answer to a [VerifyRequest].
@@ -30,6 +33,7 @@ type Verdict struct {
 	Limits     []LimitStatus    `json:"limits"`
 	RetryAfter int64            `json:"retry_after,omitzero" doc:"Seconds to wait, when over a limit."`
 	At         Time             `json:"at,omitzero" doc:"When it was judged."`
+	Rights     *VerdictRights   `json:"rights,omitzero" doc:"When asked for; missing where they were not looked at."`
 	Error      string           `json:"error,omitzero" doc:"In a batch: why this item could not be judged."`
 	Code       latchward.Code   `json:"code,omitzero" doc:"In a batch: the kind of error."`
 	Field      string           `json:"field,omitzero" doc:"In a batch: the member at fault."`
@@ -43,7 +47,7 @@ type VerdictToken struct {
 	Metadata      map[string]any `json:"metadata"`
 	Owner         Owner          `json:"owner"`
 	Permissions   []string       `json:"permissions" null:"true" doc:"Null is the owner's rights."`
-	MethodMatters bool           `json:"method_matters" doc:"An endpoint of the token names a method: let no override of it pass."`
+	MethodMatters bool           `json:"method_matters" doc:"An endpoint names a method: let no override pass."`
 }
 
 // Subject is whom a verdict speaks about.
@@ -81,7 +85,7 @@ type question struct {
 
 // readQuestion reads the next value as a VerifyRequest. It accepts exactly what the shape of that type accepts, at a
 // fraction of the cost.
-func readQuestion(s *shape.Scanner, q *question) error {
+func readQuestion(s *shape.Scanner, q *question, known *queries) error {
 	*q = question{record: true}
 	if s.Peek() != '{' {
 		if err := s.Skip(); err != nil {
@@ -99,7 +103,7 @@ func readQuestion(s *shape.Scanner, q *question) error {
 			return latchward.Invalid(questionMembers[i], "must not be given twice")
 		}
 		seen[i] = true
-		if err := q.read(s, i); err != nil {
+		if err := q.read(s, i, known); err != nil {
 			return shape.Within(questionMembers[i], err)
 		}
 		return nil
@@ -110,7 +114,9 @@ func readQuestion(s *shape.Scanner, q *question) error {
 	return err
 }
 
-var questionMembers = [...]string{"token", "method", "path", "address", "permissions", "cost", "record", "dry_run"}
+var questionMembers = [...]string{
+	"token", "method", "path", "address", "permissions", "cost", "record", "dry_run", "query", "licenses", "rights",
+}
 
 func questionMember(name []byte) int {
 	for i := range questionMembers {
@@ -122,7 +128,7 @@ func questionMember(name []byte) int {
 }
 
 // read reads the member with index i of questionMembers.
-func (q *question) read(s *shape.Scanner, i int) (err error) {
+func (q *question) read(s *shape.Scanner, i int, known *queries) (err error) {
 	if s.Peek() == 'n' {
 		if err := s.Word("null"); err != nil || i != 0 {
 			return err
@@ -150,8 +156,16 @@ func (q *question) read(s *shape.Scanner, i int) (err error) {
 		q.Cost, err = s.Positive()
 	case 6:
 		q.record, err = s.Boolean()
-	default:
+	case 7:
 		q.DryRun, err = s.Boolean()
+	case 8:
+		if text, err = s.Text(); err == nil {
+			q.Query, err = known.parse(text)
+		}
+	case 9:
+		q.Licenses, err = s.Texts()
+	default:
+		q.VerifyRequest.Rights, err = s.Boolean()
 	}
 	return err
 }
