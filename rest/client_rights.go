@@ -105,6 +105,11 @@ func (c *Client) FreeSeat(ctx context.Context, license, user int64) (UserReply, 
 	return call[UserReply](ctx, c, http.MethodDelete, address, nil, nil)
 }
 
+// Explain tells what Verify would say to a request, and why. Nothing is charged or recorded.
+func (c *Client) Explain(ctx context.Context, r ExplainRequest) (Explanation, error) {
+	return call[Explanation](ctx, c, http.MethodPost, oursPath+"/explain", nil, r)
+}
+
 // Permissions lists the registry of what can be granted.
 func (c *Client) Permissions(ctx context.Context) (PermissionList, error) {
 	return call[PermissionList](ctx, c, http.MethodGet, oursPath+"/permissions", nil, nil)

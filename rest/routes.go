@@ -33,6 +33,8 @@ func (h *handler) routes() []route {
 		{post, ours + "/verify/batch", verifiers, "verifyBatch", "Ask for several verdicts", h.batchOperation()},
 		{post, ours + "/usage", verifiers, "reportUsage", "Report requests served elsewhere", operate(h.reportUsage)},
 
+		{post, ours + "/explain", persons, "explain", "Why would a request be refused?", operate(h.explain)},
+
 		{get, ours + "/users", persons, "listUsers", "List users", operate(h.users)},
 		{post, ours + "/users", persons, "createUser", "Add a user", created(operate(h.createUser))},
 		{get, ours + "/users/{id}", persons, "getUser", "Show a user", operate(h.user)},
@@ -55,7 +57,7 @@ func (h *handler) rightsRoutes(ours string) []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	roles, groups, licenses, permissions := ours+"/roles", ours+"/groups", ours+"/licenses", ours+"/permissions"
 	const member, seat = "/{id}/members/{user}", "/{id}/seats/{user}"
-	explain := withoutBody(operate(h.savePermission))
+	text := withoutBody(operate(h.savePermission))
 	return []route{
 		{get, roles, persons, "listRoles", "List roles", operate(h.roles)},
 		{post, roles, persons, "createRole", "Make a role", created(operate(h.createRole))},
@@ -77,7 +79,7 @@ func (h *handler) rightsRoutes(ours string) []route {
 		{put, licenses + seat, persons, "takeSeat", "Give a user a seat", operate(h.takeSeat)},
 		{del, licenses + seat, persons, "freeSeat", "Take a user's seat", operate(h.freeSeat)},
 		{get, permissions, persons, "listPermissions", "List what can be granted", operate(h.permissions)},
-		{put, permissions + "/{name}", persons, "savePermission", "Explain a permission", explain},
+		{put, permissions + "/{name}", persons, "savePermission", "Explain a permission", text},
 		{del, permissions + "/{name}", persons, "deletePermission", "Forget a permission", operate(h.deletePermission)},
 	}
 }

@@ -171,6 +171,19 @@ var routeCases = map[string]routeCase{
 		target: "/api/latchward/verify/batch", body: `{"requests":[{"token":"x"}]}`,
 		invalid: []invalidCase{{body: `{"requests":[]}`, field: "requests"}, {body: `{}`, field: "requests"}},
 	},
+	"explain": {
+		target: "/api/latchward/explain", body: `{"token_id":2,"method":"GET","path":"/a","query":"NOT a.b"}`,
+		invalid: []invalidCase{
+			{body: `{}`, field: "token_id"}, {body: `{"token_id":0}`, field: "token_id"},
+			{body: `{"token":""}`, field: "token_id"},
+			{body: `{"token_id":2,"token":"x"}`, field: "token_id"}, {body: `{"token_id":2,"query":"a"}`, field: "query"},
+			{body: `{"token_id":2,"query":""}`, field: "query"}, {body: `{"token_id":2,"address":"here"}`, field: "address"},
+			{body: `{"token_id":2,"cost":101}`, field: "cost"},
+			{body: `{"token_id":2,"licenses":["Pro"]}`, field: "licenses[0]"},
+			{body: `{"token_id":2,"permissions":["a.b","a.*"]}`, field: "permissions[1]"},
+			{body: `{"token_id":2,"dry_run":true}`, field: "dry_run"},
+		},
+	},
 	"reportUsage": {
 		target: "/api/latchward/usage",
 		body:   `{"events":[{"request_id":"r1","token_id":2,"path":"/products","method":"GET","status":200}]}`,
