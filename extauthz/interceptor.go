@@ -3,6 +3,7 @@ package extauthz
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -22,6 +23,7 @@ type Options struct {
 	Recorder latchward.Recorder           // takes usage; nil = the Verifier, if it is one, and else none is recorded
 	Persons  httpauth.PersonAuthenticator // accepts JWTs of the host application beside tokens; nil = refuses them
 	Proxies  *httpauth.Proxies            // who may tell client addresses, in metadata; nil = nobody
+	Guard    *httpauth.Guard              // bounds attempts with invalid credentials; nil = does not
 	Prefix   string                       // of our secrets; "" = latchward.DefaultPrefix
 	// Needs says what a method needs, by its full name such as "/store.Orders/Read"; nil = nothing but a credential. It
 	// is asked for every call, so it should look things up rather than make them.
@@ -125,16 +127,32 @@ func (g *guard) enter(ctx context.Context, method string) (*call, error) {
 	if err != nil {
 		return c, failure(err)
 	}
-	c.describe(&v, path, g.Proxies.ClientAddress(r), r.UserAgent())
+	address := g.Proxies.ClientAddress(r)
+	c.describe(&v, path, address, r.UserAgent())
 	switch {
 	case v.Allowed():
 		err = needs.missing(&v)
 	case needs.Optional && v.Reason == latchward.ReasonMissing:
+	case g.exhausted(&v, address):
+		err = failure(latchward.Errorf(latchward.CodeExhausted,
+			"Too many invalid credentials came from this address; wait a minute, then send a valid one"))
 	default:
 		err = refusal(&v, c.judge.Missing(&v))
 	}
 	c.ctx = latchward.WithVerdict(c.ctx, v)
 	return c, err
+}
+
+// exhausted counts a credential that is no good, and reports whether address had used up its attempts.
+func (g *guard) exhausted(v *latchward.Verdict, address netip.Addr) bool {
+	switch v.Reason {
+	case latchward.ReasonMalformed, latchward.ReasonNotFound, latchward.ReasonRevoked:
+		if g.Guard.Exhausted(address) {
+			return true
+		}
+		g.Guard.Failed(address)
+	}
+	return false
 }
 
 // missing returns the status of a caller who lacks a role or group. The verdict tells about everything else.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/extauthz"
+	"github.com/latchward/latchward/httpauth"
 )
 
 // world is a Verifier that gives one verdict for the secret "good", and a Recorder.
@@ -233,6 +234,19 @@ func TestUnaryRefused(t *testing.T) {
 	}
 	if e := <-w.events; e.Status != 429 || e.Reason != latchward.ReasonRateLimited {
 		t.Errorf("recorded %+v", e)
+	}
+}
+
+// C-02: guessing is bounded, and no valid token suffers from it.
+func TestGuard(t *testing.T) {
+	client, _ := start(t, newWorld(), extauthz.Options{Guard: httpauth.NewGuard(2, nil)})
+	for i, want := range []codes.Code{codes.Unauthenticated, codes.Unauthenticated, codes.ResourceExhausted} {
+		if _, err := check(with(t, "wrong"), client, ""); status.Code(err) != want {
+			t.Errorf("attempt %d: %v", i, err)
+		}
+	}
+	if _, err := check(with(t, "good"), client, ""); err != nil {
+		t.Error(err)
 	}
 }
 
