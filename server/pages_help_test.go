@@ -6,11 +6,13 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/rest"
 	"github.com/latchward/latchward/server"
 )
@@ -87,4 +89,24 @@ func column(t *testing.T, db *sql.DB, query string) (list []string) {
 		t.Fatal(err)
 	}
 	return list
+}
+
+func secretOf(text string) latchward.Secret { return latchward.SecretFromText(text) }
+
+func emailChange(email string) rest.UserChange { return rest.UserChange{Email: rest.Some(email)} }
+
+func removeUser(t *testing.T, r *running, id int64) error {
+	t.Helper()
+	_, err := r.localClient(t).RemoveUser(t.Context(), id)
+	return err
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }

@@ -140,6 +140,9 @@ func (c *OIDC) finish(ctx context.Context, answer url.Values, f providerFlow) (l
 	if err := id.Claims(&claims); err != nil {
 		return none, badAnswer(err)
 	}
+	if claims == (idClaims{}) {
+		claims = c.ask(ctx, provider, token, id.Subject)
+	}
 	if !claims.Verified {
 		claims.Email = ""
 	}
@@ -147,6 +150,19 @@ func (c *OIDC) finish(ctx context.Context, answer url.Values, f providerFlow) (l
 		Identity: latchward.LinkedIdentity{Issuer: id.Issuer, Subject: id.Subject},
 		Email:    claims.Email, Name: claims.Name, Create: c.o.CreateUsers,
 	}, nil
+}
+
+// ask returns what the provider tells about the person when it is asked; many put nothing of it into ID tokens. Nobody
+// has to have a name.
+func (c *OIDC) ask(ctx context.Context, p *oidc.Provider, token *oauth2.Token, subject string) (claims idClaims) {
+	info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	if err != nil || info.Subject != subject { // OpenID Connect Core 1.0 §5.3.2: another's must not be used
+		return idClaims{}
+	}
+	if info.Claims(&claims) != nil {
+		return idClaims{}
+	}
+	return claims
 }
 
 // checkAnswer checks what the browser brought. Every parameter may come once (RFC 6749 §3.1).
