@@ -111,8 +111,6 @@ func (p *pages) routes() http.Handler {
 	open("POST /setup", p.setUp)
 	open("GET /signin/oidc", p.provider)
 	open("GET /signin/oidc/callback", p.providerReturn)
-	open("POST /signin/passkey/begin", p.passkeyBegin)
-	open("POST /signin/passkey", p.passkeySignIn)
 
 	own("GET /account", p.account)
 	own("GET /account/confirm", p.confirmForm)
@@ -127,9 +125,13 @@ func (p *pages) routes() http.Handler {
 	own("POST /account/sessions/end-others", p.endOtherSessions)
 	own("GET /account/oidc", p.linkProvider)
 	own("POST /account/oidc/remove", p.unlinkProvider)
-	own("POST /account/passkeys/begin", p.passkeyRegister)
-	own("POST /account/passkeys", p.passkeyAdd)
 	own("POST /account/passkeys/remove", p.passkeyRemove)
+	if p.passkeys != nil {
+		open("POST /signin/passkey/begin", p.passkeyBegin)
+		open("POST /signin/passkey", p.passkeySignIn)
+		own("POST /account/passkeys/begin", p.passkeyRegister)
+		own("POST /account/passkeys", p.passkeyAdd)
+	}
 	mux.Handle("/", p.serve(func(http.ResponseWriter, *http.Request) error {
 		return latchward.Errorf(latchward.CodeNotFound, "There is nothing at this address.")
 	}))

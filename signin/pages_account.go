@@ -13,6 +13,7 @@ type accountData struct {
 	*latchward.AccountView
 	Sessions []*latchward.Session
 	Current  latchward.SessionID
+	Possible bool   // are passkeys, at this address
 	Provider string // that an identity can be linked at; "" = none
 }
 
@@ -47,7 +48,7 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, v view, err 
 		return failed
 	}
 	current, _ := latchward.SessionFrom(r.Context())
-	data := accountData{AccountView: account, Sessions: sessions, Current: current.ID}
+	data := accountData{AccountView: account, Sessions: sessions, Current: current.ID, Possible: p.passkeys != nil}
 	if p.OIDC != nil {
 		data.Provider = p.OIDC.name
 	}

@@ -10,7 +10,7 @@ import (
 // signInData is what the page /signin shows.
 type signInData struct {
 	Email, Next, Provider string
-	Passwords             bool
+	Passkeys              bool
 }
 
 func (p *pages) front(w http.ResponseWriter, r *http.Request) error {
@@ -32,7 +32,7 @@ func (p *pages) signInForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, v view, err error) error {
-	data := signInData{Email: r.FormValue("email"), Next: safeNext(r.FormValue("next")), Passwords: true}
+	data := signInData{Email: r.FormValue("email"), Next: safeNext(r.FormValue("next")), Passkeys: p.passkeys != nil}
 	if p.OIDC != nil {
 		data.Provider = p.OIDC.name
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -27,10 +28,14 @@ type passkeys struct {
 	handle string // starts user handles
 }
 
-// newPasskeys returns passkeys for pages at an address: the host is what they belong to.
+// newPasskeys returns passkeys for pages at an address: its host is what they belong to (WebAuthn §5.1.2). They are nil
+// where that is an IP address, to which none can belong.
 func newPasskeys(address *url.URL, now func() time.Time) (*passkeys, error) {
+	if _, err := netip.ParseAddr(address.Hostname()); err == nil {
+		return nil, nil
+	}
 	party, err := webauthn.New(&webauthn.Config{
-		RPID: relyingParty(address), RPDisplayName: "Latchward", RPOrigins: []string{address.Scheme + "://" + address.Host},
+		RPID: address.Hostname(), RPDisplayName: "Latchward", RPOrigins: []string{address.Scheme + "://" + address.Host},
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired,
 		},
@@ -40,9 +45,6 @@ func newPasskeys(address *url.URL, now func() time.Time) (*passkeys, error) {
 	}
 	return &passkeys{party: party, begun: newFlows[webauthn.SessionData](now), handle: "latchward:"}, nil
 }
-
-// relyingParty is the host of an address. Browsers take no IP address for one, so that passkeys need localhost there.
-func relyingParty(address *url.URL) string { return address.Hostname() }
 
 // person is a user as package webauthn sees them.
 type person struct {
