@@ -250,8 +250,12 @@ func (s *Service) EndSessions(ctx context.Context, id UserID) (ended int, err er
 		return 0, err
 	}
 	own := p.Type == PrincipalUser && p.ID == int64(id)
-	if !own && !p.May(PermissionUsersUpdate) {
+	switch {
+	case own || p.May(PermissionUsersUpdate):
+	case p.May(PermissionUsersRead):
 		return 0, lacks(PermissionUsersUpdate)
+	default:
+		return 0, noSuchUser()
 	}
 	current, _ := SessionFrom(ctx)
 	err = s.onAccount(ctx, id, func(tx Tx, user *User, _ *Account) error {

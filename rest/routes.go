@@ -17,6 +17,7 @@ func (h *handler) routes() []route {
 	remove := forTokens(latchward.PermissionTokensDelete, operate(h.deleteToken))
 	read := func(o operation) operation { return forTokens(latchward.PermissionTokensRead, o) }
 	rotateKey := withoutBody(operate(h.rotateKey))
+	passwordCode, secondFactor := withSecret(operate(h.issuePasswordCode)), operate(h.resetSecondFactor)
 	list := []route{
 		{post, tokens, persons, "createToken", "Create a token", create},
 		{get, tokens, persons, "listTokens", "List tokens with their counters", read(operate(h.tokens))},
@@ -42,6 +43,9 @@ func (h *handler) routes() []route {
 		{del, ours + "/users/{id}", persons, "removeUser", "Remove a user and revoke their tokens", operate(h.removeUser)},
 
 		{get, ours + "/users/{id}/rights", persons, "userRights", "What a user holds, and from where", operate(h.userRights)},
+		{post, ours + "/users/{id}/password-code", persons, "issuePasswordCode", "Let a user set a password", passwordCode},
+		{del, ours + "/users/{id}/second-factor", persons, "resetSecondFactor", "Turn a user's codes off", secondFactor},
+		{del, ours + "/users/{id}/sessions", persons, "endSessions", "Sign a user out everywhere", operate(h.endSessions)},
 
 		{get, ours + "/keys", persons, "listKeys", "List the server keys", operate(h.keys)},
 		{post, ours + "/keys/rotate", persons, "rotateKey", "Make new secrets under a new server key", rotateKey},

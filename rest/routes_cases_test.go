@@ -220,6 +220,14 @@ var routeCases = map[string]routeCase{
 			field: "removed_at"}},
 	},
 	"removeUser": {target: "/api/latchward/users/2", gone: "/api/latchward/users/99", member: 403},
+	"issuePasswordCode": {
+		target: "/api/latchward/users/2/password-code", gone: "/api/latchward/users/99/password-code", member: 403,
+	},
+	"resetSecondFactor": {
+		target: "/api/latchward/users/2/second-factor", gone: "/api/latchward/users/99/second-factor", member: 403,
+		needs: (*populated).secondFactor,
+	},
+	"endSessions": {target: "/api/latchward/users/2/sessions", gone: "/api/latchward/users/99/sessions"},
 	"userRights": {
 		target: "/api/latchward/users/2/rights", gone: "/api/latchward/users/99/rights",
 		invalid: []invalidCase{{target: "/api/latchward/users/me/rights", field: "id"}},
@@ -348,4 +356,14 @@ var routeCases = map[string]routeCase{
 	"docs":       {target: "/api/latchward/docs"},
 	"docsStart":  {target: "/api/latchward/docs/start.js"},
 	"docsScalar": {target: "/api/latchward/docs/scalar.js"},
+}
+
+// secondFactor turns on codes for the member.
+func (p *populated) secondFactor() {
+	_, err := p.store.Tx(context.Background(), func(tx latchward.Tx) error {
+		return tx.SaveAccount(&latchward.Account{UserID: p.member.ID, TOTP: "sealed", UpdatedAt: start})
+	})
+	if err != nil {
+		panic(err)
+	}
 }

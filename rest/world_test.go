@@ -41,6 +41,7 @@ func (c *clock) advance(d time.Duration) {
 
 // world is a service in memory behind the handler, with an administrator, an ordinary user and their JWTs.
 type world struct {
+	store   *memory.Store
 	t       testing.TB
 	clock   *clock
 	service *latchward.Service
@@ -74,6 +75,9 @@ func (p people) Authenticate(_ context.Context, jwt latchward.Secret) (latchward
 	return known, nil
 }
 
+// noHasher stands for passwords where nobody has one.
+type noHasher struct{ latchward.PasswordHasher }
+
 func asAdmin() context.Context {
 	p := latchward.Principal{Type: latchward.PrincipalLocal, Name: "test", Administrator: true}
 	return latchward.WithPrincipal(context.Background(), p)
@@ -85,7 +89,8 @@ func newWorld(t testing.TB, change func(*latchward.Options, *rest.Options)) *wor
 	w := &world{t: t, clock: &clock{now: start}, people: people{}, log: &strings.Builder{}}
 	ring, err := latchward.GenerateKeyRing(randomReader{}, start)
 	must(t, err)
-	settings := latchward.Options{Store: memory.New(), Keys: ring, Now: w.clock.Now}
+	w.store = memory.New()
+	settings := latchward.Options{Store: w.store, Keys: ring, Passwords: noHasher{}, Now: w.clock.Now}
 	w.options = rest.Options{
 		Persons: w.people, Now: w.clock.Now, Version: "1.2.3",
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -75,7 +75,7 @@ func (s *Sessions) Middleware(next http.Handler) http.Handler {
 			httpauth.WriteError(w, err)
 			return
 		}
-		w.Header().Add("Vary", "Cookie")
+		w.Header().Set("Cache-Control", "no-store") // it is for who has the cookie alone
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/rest"
@@ -14,6 +15,9 @@ type userCommands struct {
 	Update  userUpdate  `cmd:"" help:"Change a user; what is not named stays."`
 	Disable userDisable `cmd:"" help:"Stop a user, and all tokens of the user, from working."`
 	Enable  userEnable  `cmd:"" help:"Let a disabled user, and the tokens, work again."`
+	Code    userCode    `cmd:"" name:"password-code" help:"Let a user set a password on the sign-in page, once within a day."`
+	Reset   userReset   `cmd:"" name:"reset-second-factor" help:"Turn codes off for a user who lost the authenticator app."`
+	SignOut userSignOut `cmd:"" name:"sign-out" help:"End all sessions of a user."`
 	Remove  userRemove  `cmd:"" help:"Remove a user and revoke all tokens of the user."`
 }
 
@@ -143,6 +147,45 @@ type userEnable struct {
 func (c *userEnable) Run(ctx context.Context, s *session) error {
 	active := true
 	return s.changeUser(ctx, c.User, rest.UserChange{Active: &active})
+}
+
+type userCode struct {
+	User  string `arg:"" help:"Id or e-mail of the user."`
+	Quiet bool   `short:"q" help:"Print the code alone."`
+}
+
+func (c *userCode) Run(ctx context.Context, s *session) error {
+	return s.onUser(ctx, c.User, func(client *rest.Client, id int64) error {
+		reply, err := client.IssuePasswordCode(ctx, id)
+		if err != nil {
+			return err
+		}
+		if c.Quiet {
+			_, err = fmt.Fprintln(s.out, reply.Code.Expose())
+			return err
+		}
+		codes := table{header: []string{"CODE", "GOOD UNTIL"}}
+		codes.add(reply.Code.Expose(), moment(reply.EndsAt, "-"))
+		return s.print(reply, codes)
+	})
+}
+
+type userReset struct {
+	User string `arg:"" help:"Id or e-mail of the user."`
+}
+
+func (c *userReset) Run(ctx context.Context, s *session) error {
+	return s.onUser(ctx, c.User, func(client *rest.Client, id int64) error {
+		return s.said(client.ResetSecondFactor(ctx, id))
+	})
+}
+
+type userSignOut struct {
+	User string `arg:"" help:"Id or e-mail of the user."`
+}
+
+func (c *userSignOut) Run(ctx context.Context, s *session) error {
+	return s.onUser(ctx, c.User, func(client *rest.Client, id int64) error { return s.said(client.EndSessions(ctx, id)) })
 }
 
 type userRemove struct {
