@@ -12,13 +12,13 @@ demo: build ## Start a sample API behind Latchward, with tokens to try.
 build: need-go ## Build bin/latchward.
 	$(GO) build -trimpath -o bin/latchward ./cmd/latchward
 
-test: need-go need-cc lint race plain ## Run the whole suite: lint, one pass with -race, one without for allocation budgets.
+test: need-go need-cc need-chromium lint race plain ## Run the whole suite: lint, one pass with -race, one without for allocation budgets.
 	@echo "All tests passed."
 
-race: need-go need-cc
+race: need-go need-cc need-chromium
 	$(GO) test -race -tags servers -timeout 20m ./...
 
-plain: need-go
+plain: need-go need-chromium
 	$(GO) test -tags servers -timeout 20m ./...
 
 lint: need-go
@@ -35,7 +35,7 @@ bench: need-go ## Measure what docs/benchmarks.md shows.
 load: need-go ## Measure the program over HTTP; needs wrk, and takes some minutes.
 	./scripts/load
 
-soak: need-go need-cc ## Run the suite at full scale; takes hours.
+soak: need-go need-cc need-chromium ## Run the suite at full scale; takes hours.
 	LATCHWARD_SCALE=full $(GO) test -race -tags servers -timeout 12h ./...
 	LATCHWARD_SCALE=full $(GO) test -tags servers -timeout 12h ./...
 
@@ -45,10 +45,14 @@ api: need-go ## Write docs/api.txt anew after a wanted change of the public surf
 clean: ## Remove what builds made.
 	rm -rf bin dist
 
-.PHONY: need-go need-cc
+.PHONY: need-go need-cc need-chromium
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ and try again."; exit 1; }
 
 # The race detector needs a C compiler.
 need-cc:
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || ./scripts/install-cc
+
+# Pages are tested in a browser.
+need-chromium:
+	@command -v chromium >/dev/null || ./scripts/install-chromium
