@@ -80,6 +80,9 @@ func (h *handler) managingToken(
 	}
 	status := httpauth.StatusOf(v.Reason)
 	h.recordCall(r, &v, status)
+	if status == http.StatusForbidden {
+		h.noteDenied(r, &v)
+	}
 	if status != http.StatusForbidden || permission != "" && v.Reason != latchward.ReasonInsufficientPermissions &&
 		v.Token.Kind == latchward.KindService {
 		return nil, v, &refusal{v}

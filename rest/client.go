@@ -85,12 +85,17 @@ const maxReply = 64 << 20
 
 // call sends one request and decodes the reply.
 func call[R any](ctx context.Context, c *Client, method, path string, query, body any) (R, error) {
+	return callBy[R](ctx, c, &c.http, method, path, query, body)
+}
+
+// callBy is call by another HTTP client than c's.
+func callBy[R any](ctx context.Context, c *Client, by *http.Client, method, path string, query, body any) (R, error) {
 	var reply R
 	request, err := c.request(ctx, method, path, query, body)
 	if err != nil {
 		return reply, err
 	}
-	response, err := c.http.Do(request)
+	response, err := by.Do(request)
 	if err != nil {
 		return reply, c.unavailable(err)
 	}

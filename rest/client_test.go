@@ -73,7 +73,9 @@ func TestClientManages(t *testing.T) {
 	}
 	_, err = c.Token(ctx, id)
 	wantCode(t, err, latchward.CodeNotFound, "")
-	entries, err := c.Audit(ctx, rest.AuditQuery{TargetType: "token", TargetID: id, Limit: 3})
+	entries, err := c.Audit(ctx, rest.AuditQuery{
+		AuditSelection: rest.AuditSelection{TargetType: "token", TargetID: id}, Limit: 3,
+	})
 	must(t, err)
 	if len(entries.Entries) != 3 || entries.Entries[0].Action != "token.delete" || entries.NextCursor == nil {
 		t.Errorf("%s", jsonOf(t, entries))

@@ -35,7 +35,7 @@ func (h *handler) keys(ctx context.Context, _ request[none, none]) (KeyList, err
 }
 
 func (h *handler) rotateKey(ctx context.Context, in request[none, Rotation]) (KeyList, error) {
-	if err := h.manageKeys(ctx); err != nil {
+	if err := h.manageKeys(ctx, latchward.PermissionKeysRotate, 0); err != nil {
 		return KeyList{}, err
 	}
 	if err := h.Keys.RotateKey(ctx); err != nil {
@@ -45,10 +45,11 @@ func (h *handler) rotateKey(ctx context.Context, in request[none, Rotation]) (Ke
 }
 
 func (h *handler) dropKey(ctx context.Context, in request[none, none]) (KeyList, error) {
-	if err := h.manageKeys(ctx); err != nil {
+	version := int(min(in.ID, maxVersion))
+	if err := h.manageKeys(ctx, latchward.PermissionKeysDrop, version); err != nil {
 		return KeyList{}, err
 	}
-	if err := h.Keys.DropKey(ctx, int(min(in.ID, maxVersion))); err != nil {
+	if err := h.Keys.DropKey(ctx, version); err != nil {
 		return KeyList{}, err
 	}
 	return h.keys(ctx, request[none, none]{})
@@ -56,10 +57,10 @@ func (h *handler) dropKey(ctx context.Context, in request[none, none]) (KeyList,
 
 const maxVersion = 1 << 16 // above every version of a key, within every int
 
-// manageKeys returns nil for an administrator where keys can be managed. The manager writes files before the service
+// manageKeys returns nil for who holds the permission, where keys can be managed. The manager writes files before the service
 // is asked, so who may is asked here first.
-func (h *handler) manageKeys(ctx context.Context) error {
-	if _, err := h.service.KeyStatus(ctx); err != nil {
+func (h *handler) manageKeys(ctx context.Context, permission string, version int) error {
+	if err := h.service.AuthorizeKeys(ctx, permission, version); err != nil {
 		return err
 	}
 	if h.Keys == nil {

@@ -50,8 +50,8 @@ func (h *handler) routes() []route {
 		{get, ours + "/keys", persons, "listKeys", "List the server keys", operate(h.keys)},
 		{post, ours + "/keys/rotate", persons, "rotateKey", "Make new secrets under a new server key", rotateKey},
 		{del, ours + "/keys/{version}", persons, "dropKey", "Refuse all secrets made under a server key", operate(h.dropKey)},
-		{get, ours + "/audit", persons, "listAudit", "Who changed what", operate(h.audit)},
 	}
+	list = append(list, h.auditRoutes(ours+"/audit")...)
 	list = append(list, h.rightsRoutes(ours)...)
 	return append(list, h.documentRoutes(ours, list)...)
 }

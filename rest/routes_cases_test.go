@@ -350,6 +350,27 @@ var routeCases = map[string]routeCase{
 		invalid: []invalidCase{
 			{target: "/api/latchward/audit?target_type=moon", field: "target_type"},
 			{target: "/api/latchward/audit?limit=x", field: "limit"},
+			{target: "/api/latchward/audit?actor=ada", field: "actor"},
+			{target: "/api/latchward/audit?actor=user:0", field: "actor"},
+			{target: "/api/latchward/audit?actor=local:1", field: "actor"},
+			{target: "/api/latchward/audit?outcome=failed", field: "outcome"},
+			{target: "/api/latchward/audit?from=2026-01-02&to=2026-01-01", field: "to"},
+		},
+	},
+	"exportAudit": {
+		target: "/api/latchward/audit/export?format=csv&from=2020-01-01&outcome=done&actor=local&q=a", member: 403,
+		invalid: []invalidCase{
+			{target: "/api/latchward/audit/export?format=xlsx", field: "format"},
+			{target: "/api/latchward/audit/export?limit=1", field: "limit"},
+			{target: "/api/latchward/audit/export?actor=user", field: "actor"},
+		},
+	},
+	"verifyAudit": {
+		target: "/api/latchward/audit/verify", body: `{"anchors":[]}`, member: 403,
+		invalid: []invalidCase{
+			{body: `{"anchors":["nothing"]}`, field: "anchors[0]"}, {body: `{"anchors":"x"}`, field: "anchors"},
+			{body: `{"anchors":["audit-anchor:1:1:` + strings.Repeat("0", 64) + `:1:` + strings.Repeat("0", 32) + `"]}`,
+				field: "anchors[0]"},
 		},
 	},
 	"openapi":    {target: "/api/latchward/openapi.json"},

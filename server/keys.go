@@ -72,7 +72,7 @@ type keyManager struct {
 
 // RotateKey adds a server key, which new secrets are made under. The file has it before the first such secret.
 func (m *keyManager) RotateKey(ctx context.Context) error {
-	return m.change(ctx, func(ring *latchward.KeyRing) error {
+	return m.change(ctx, latchward.PermissionKeysRotate, 0, func(ring *latchward.KeyRing) error {
 		next, err := ring.Rotate(rand.Reader, time.Now())
 		if err != nil {
 			return err
@@ -87,7 +87,7 @@ func (m *keyManager) RotateKey(ctx context.Context) error {
 // DropKey removes a retired server key. Its tokens are refused before the file forgets it, so that a crash in between
 // leaves a key that can be dropped again rather than a start that is refused.
 func (m *keyManager) DropKey(ctx context.Context, version int) error {
-	return m.change(ctx, func(ring *latchward.KeyRing) error {
+	return m.change(ctx, latchward.PermissionKeysDrop, version, func(ring *latchward.KeyRing) error {
 		next, err := ring.Drop(version)
 		if err != nil {
 			return err
@@ -99,8 +99,10 @@ func (m *keyManager) DropKey(ctx context.Context, version int) error {
 	})
 }
 
-func (m *keyManager) change(ctx context.Context, f func(*latchward.KeyRing) error) error {
-	if _, err := m.service.KeyStatus(ctx); err != nil { // only administrators get an answer
+func (m *keyManager) change(
+	ctx context.Context, permission string, version int, f func(*latchward.KeyRing) error,
+) error {
+	if err := m.service.AuthorizeKeys(ctx, permission, version); err != nil {
 		return err
 	}
 	if m.path == "" {

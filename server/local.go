@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -85,7 +84,7 @@ func openInProcess(ctx context.Context, c Config) (*rest.Client, func() error, e
 	return client, k.close, nil
 }
 
-// inProcess is an http.RoundTripper that calls a handler.
+// inProcess is an http.RoundTripper that calls a handler. Answers are read as they are written.
 type inProcess struct{ handler http.Handler }
 
 // RoundTrip implements http.RoundTripper.
@@ -95,21 +94,51 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		asked.Body = http.NoBody
 	}
-	defer asked.Body.Close()
-	answer := &bufferedAnswer{header: http.Header{}, status: http.StatusOK}
-	t.handler.ServeHTTP(answer, asked)
+	body, writer := io.Pipe()
+	answer := &pipedAnswer{header: http.Header{}, sent: make(chan struct{}), body: writer}
+	go answer.serve(t.handler, asked)
+	<-answer.sent
 	return &http.Response{
 		Status: http.StatusText(answer.status), StatusCode: answer.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: answer.header, Body: io.NopCloser(&answer.body), ContentLength: int64(answer.body.Len()), Request: r,
+		Header: answer.sentHeader, Body: body, ContentLength: -1, Request: r,
 	}, nil
 }
 
-type bufferedAnswer struct {
-	header http.Header
-	body   bytes.Buffer
-	status int
+// pipedAnswer is an http.ResponseWriter whose body is read at the other end of a pipe.
+type pipedAnswer struct {
+	header, sentHeader http.Header
+	status             int
+	sent               chan struct{} // closed once status and sentHeader are there
+	body               *io.PipeWriter
 }
 
-func (a *bufferedAnswer) Header() http.Header                  { return a.header }
-func (a *bufferedAnswer) WriteHeader(status int)               { a.status = status }
-func (a *bufferedAnswer) Write(data []byte) (n int, err error) { return a.body.Write(data) }
+// serve calls the handler. One that cuts the connection, as handlers do with a panic, leaves the reader with an error.
+func (a *pipedAnswer) serve(handler http.Handler, r *http.Request) {
+	defer r.Body.Close()
+	defer func() {
+		cause := recover()
+		if cause != nil && cause != http.ErrAbortHandler {
+			panic(cause)
+		}
+		a.WriteHeader(http.StatusOK)
+		if cause != nil {
+			_ = a.body.CloseWithError(io.ErrUnexpectedEOF)
+		}
+		_ = a.body.Close()
+	}()
+	handler.ServeHTTP(a, r)
+}
+
+func (a *pipedAnswer) Header() http.Header { return a.header }
+
+func (a *pipedAnswer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status, a.sentHeader = status, a.header.Clone()
+		close(a.sent)
+	}
+}
+
+func (a *pipedAnswer) Write(data []byte) (n int, err error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(data)
+}

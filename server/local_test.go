@@ -29,7 +29,9 @@ func local(t *testing.T, c server.Config) *rest.Client {
 // whoCreated returns the actor of the newest entry about a created user.
 func whoCreated(t *testing.T, client *rest.Client) rest.Actor {
 	t.Helper()
-	audit, err := client.Audit(t.Context(), rest.AuditQuery{Action: latchward.ActionUserCreate, Limit: 1})
+	audit, err := client.Audit(t.Context(), rest.AuditQuery{
+		AuditSelection: rest.AuditSelection{Action: latchward.ActionUserCreate}, Limit: 1,
+	})
 	if err != nil || len(audit.Entries) != 1 {
 		t.Fatalf("%+v, %v", audit, err)
 	}

@@ -25,7 +25,7 @@ type cli struct {
 	Token      tokenCommands     `cmd:"" help:"Create, list and change API tokens."`
 	User       userCommands      `cmd:"" help:"Add, list and change users."`
 	Keys       keysCommands      `cmd:"" help:"Show, rotate and drop the server keys."`
-	Audit      auditCommand      `cmd:"" help:"Show who changed what."`
+	Audit      auditCommands     `cmd:"" help:"Show, check and export who changed what, or tried to."`
 	JWTCommand jwtCommand        `cmd:"" name:"jwt" help:"Make a JWT with which a person can call the management API."`
 	Migrate    migrateCommands   `cmd:"" help:"Show and update the schema of the database."`
 	Version    versionCommand    `cmd:"" help:"Show which version this is."`
