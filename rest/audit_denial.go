@@ -25,7 +25,7 @@ func (h *handler) noteDenied(r *http.Request, v *latchward.Verdict) {
 
 // changes reports whether refusing r is for the audit log: changes, and exports of the log.
 func (r *route) changes() bool {
-	return r.method != http.MethodGet && r.id != "verifyAudit" || r.id == "exportAudit"
+	return r.method != http.MethodGet && r.id != "verifyAudit" && r.id != "explain" || r.id == "exportAudit"
 }
 
 // action returns the action that goes with an operation id such as updateToken, and on what.
