@@ -14,6 +14,8 @@ const (
 	ActionTokenDisable     = "token.disable"
 	ActionTokenIdle        = "token.idle"
 	ActionTokenRotate      = "token.rotate"
+	ActionTokenRetire      = "token.retire" // the secret before the current one ended before its grace did
+	ActionTokenReuse       = "token.reuse"  // a rotated-out secret was used
 	ActionTokenRevoke      = "token.revoke"
 	ActionTokenDelete      = "token.delete"
 	ActionUserCreate       = "user.create"

@@ -43,7 +43,9 @@ type terms struct {
 // extras are what few tokens have.
 type extras struct {
 	notBefore int64
-	endsAt    int64 // of a rotated-out secret
+	endsAt    int64        // of a rotated-out secret
+	endsOld   int64        // until then, the first accepted use ends the secret before this one; 0 = it does not
+	ended     atomic.Int64 // when that was last tried
 	networks  []netip.Prefix
 	metadata  map[string]any
 	given     given                       // to a token that does not inherit
@@ -72,11 +74,15 @@ func (c *cache) compile(id KeyID, tf TokenFacts) (*facts, error) {
 
 func extrasOf(tf TokenFacts) *extras {
 	t := tf.Token
-	if inherits(t) && tf.EndsAt.IsZero() && t.NotBefore.IsZero() && len(t.AllowedNetworks) == 0 && t.Metadata == nil {
+	var endsOld int64
+	if tf.EndsAt.IsZero() && t.Retiring.AtFirstUse {
+		endsOld = nanoseconds(t.Retiring.EndsAt)
+	}
+	if inherits(t) && tf.EndsAt.IsZero() && endsOld == 0 && t.NotBefore.IsZero() && len(t.AllowedNetworks) == 0 && t.Metadata == nil {
 		return noExtras
 	}
 	return &extras{
-		notBefore: nanoseconds(t.NotBefore), endsAt: nanoseconds(tf.EndsAt), networks: t.AllowedNetworks,
+		notBefore: nanoseconds(t.NotBefore), endsAt: nanoseconds(tf.EndsAt), endsOld: endsOld, networks: t.AllowedNetworks,
 		metadata: t.Metadata, given: givenTo(t),
 	}
 }
@@ -90,6 +96,16 @@ func (f *facts) token(owner *ownerRecord) VerdictToken {
 		ID: f.id, Name: f.name, Kind: f.kind(), Owner: Owner{Type: owner.owner.Type, ID: owner.owner.ID, Name: owner.Name},
 		Permissions: f.extras.given.permissions, Metadata: f.extras.metadata, MethodMatters: f.terms.methods,
 	}
+}
+
+// firstUse reports whether a use that is accepted now is to end the secret before this one. A second passes between
+// tries that fail.
+func (e *extras) firstUse(now int64) bool {
+	if now >= e.endsOld {
+		return false
+	}
+	last := e.ended.Load()
+	return now-last >= int64(time.Second) && e.ended.CompareAndSwap(last, now)
 }
 
 func (f *facts) kind() Kind {

@@ -250,7 +250,7 @@ func (w *rightsWorld) change(ctx context.Context, maker latchward.UserID, permis
 	i := rapid.IntRange(0, len(w.owned)-1).Draw(w.rt, "token")
 	known := &w.owned[i]
 	if rapid.Bool().Draw(w.rt, "rotate") {
-		issued, err := w.RotateToken(ctx, known.id)
+		issued, err := w.RotateToken(ctx, known.id, latchward.Rotation{})
 		if err != nil {
 			w.refused(err)
 			return
@@ -421,7 +421,7 @@ func TestOnlyAdministratorsUnbind(t *testing.T) {
 	if _, err := f.UpdateToken(f.person(t, maker.ID), given.Token.ID, latchward.TokenUpdate{Permissions: &more}); latchward.ErrorCode(err) != latchward.CodeForbidden {
 		t.Errorf("a manager changed what an unbound token holds: %v", err)
 	}
-	if _, err := f.RotateToken(f.person(t, f.owner), given.Token.ID); latchward.ErrorCode(err) != latchward.CodeForbidden {
+	if _, err := f.RotateToken(f.person(t, f.owner), given.Token.ID, latchward.Rotation{}); latchward.ErrorCode(err) != latchward.CodeForbidden {
 		t.Errorf("an owner learnt the secret of a token that holds more than they do: %v", err)
 	}
 }
@@ -446,7 +446,7 @@ func TestManagersStayBelowAdministrators(t *testing.T) {
 		},
 		"give somebody the role":          func() error { _, err := f.UpdateUser(ctx, writer.ID, latchward.UserUpdate{Roles: &roles}); return err },
 		"become a writer by e-mail":       func() error { _, err := f.UpdateUser(ctx, writer.ID, latchward.UserUpdate{Email: &email}); return err },
-		"rotate an administrator's token": func() error { _, err := f.RotateToken(ctx, editor.Token.ID); return err },
+		"rotate an administrator's token": func() error { _, err := f.RotateToken(ctx, editor.Token.ID, latchward.Rotation{}); return err },
 		"make a role":                     func() error { _, err := f.CreateRole(ctx, latchward.NewRole{Name: "x"}); return err },
 		"make a group with a role":        func() error { _, err := f.CreateGroup(ctx, latchward.NewGroup{Name: "x", Roles: roles}); return err },
 		"read the audit log":              func() error { _, err := f.AuditEntries(ctx, latchward.AuditFilter{}); return err },

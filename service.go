@@ -62,6 +62,7 @@ type Service struct {
 	usage     usagePipeline
 	options   Options
 	subjects  subjects
+	reuses    reuses
 	declared  []*Permission // the registry less what was added by hand
 	attempts  *attempts
 	setup     setup

@@ -132,6 +132,8 @@ type Store interface {
 type Tx interface {
 	// Token returns a copy of the token.
 	Token(id TokenID) (*Token, error)
+	// TokenByIssueKey returns a copy of the token with that issue key, which is not "".
+	TokenByIssueKey(key string) (*Token, error)
 	// SaveToken inserts the token when its ID is 0, setting the ID, and else replaces all but LastUsedAt. Ids must never
 	// be used again, also after a deletion. A key id that another secret has is an Error of code conflict. The commit
 	// must name every key id that leads to the token, before and after, as changed.

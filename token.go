@@ -55,6 +55,7 @@ type InactiveReason string
 const (
 	InactiveManual InactiveReason = "manual"
 	InactiveIdle   InactiveReason = "idle"
+	InactiveReuse  InactiveReason = "reuse" // of a rotated-out secret, see ReuseDisable
 )
 
 // OwnerType says what kind of thing owns a token.
@@ -124,8 +125,12 @@ type Token struct {
 	Tags     []string
 	Metadata map[string]any // a JSON object of at most MaxMetadataSize bytes; nil = none
 
-	Secret    Credential // recognises the current secret
-	Prefix    string     // the display part: token prefix and first 8 characters of the key id
+	Secret   Credential     // recognises the current secret
+	Retiring RetiringSecret // recognises the one before it, whether or not its grace is over; zero = none
+	IssueKey string         // says under which request key the current secret was issued; "" = none
+	Reuse    ReusePolicy    // of rotated-out secrets; "" = ReuseAlert
+
+	Prefix    string // the display part: token prefix and first 8 characters of the key id
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	EnabledAt time.Time // last re-enabling; restarts the idle clock
@@ -139,7 +144,8 @@ type Token struct {
 // rotated, for as long as it is remembered.
 type RetiringSecret struct {
 	Credential
-	EndsAt time.Time
+	EndsAt     time.Time
+	AtFirstUse bool // it ends when the current secret is first accepted, if that is before EndsAt
 }
 
 // Revoked reports whether t was revoked.
@@ -245,6 +251,9 @@ func (t *Token) validateKind() error {
 }
 
 func (t *Token) validateNumbers() error {
+	if !t.Reuse.valid() {
+		return Invalid("reuse", "must be %q, %q or %q", ReuseAlert, ReuseDisable, ReuseRevoke)
+	}
 	if t.RateLimit < 1 || t.RateLimit > MaxRateLimit {
 		return Invalid("rate_limit", "must be a whole number of requests per minute from 1 to %d", MaxRateLimit)
 	}
@@ -374,6 +383,10 @@ type NewToken struct {
 	IdleTimeoutDays  *int // nil = the instance's default; 0 = never
 	Tags             []string
 	Metadata         map[string]any
+	Reuse            ReusePolicy // "" = ReuseAlert
+	// RequestKey makes a repetition safe: creating again with the same key as the same actor gives the token that the
+	// first call made a new secret, because the first may never have arrived. "" = every call makes a token.
+	RequestKey string
 }
 
 // TokenUpdate changes a token: nil leaves a field as it is; a pointer to a zero value sets what creation without
@@ -394,6 +407,7 @@ type TokenUpdate struct {
 	IdleTimeoutDays  *int // 0 = never
 	Tags             *[]string
 	Metadata         *map[string]any
+	Reuse            *ReusePolicy
 	Revisions        []string // the token must have one of these, see [Token.Revision]; empty = whatever it has
 }
 

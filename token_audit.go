@@ -22,8 +22,10 @@ func auditFacts(t *Token) map[string]any {
 		"name": t.Name, "description": t.Description, "kind": string(t.Kind), "owner": t.Owner.String(),
 		"active": t.Active, "inactive_reason": string(t.InactiveReason), "rate_limit": t.RateLimit,
 		"allowed_endpoints": t.AllowedEndpoints, "allowed_networks": networkTexts(t.AllowedNetworks),
-		"permissions": t.Permissions, "roles": t.Roles, "groups": t.Groups, "licenses": t.Licenses, "expires_at": auditTime(t.ExpiresAt), "not_before": auditTime(t.NotBefore),
+		"permissions": t.Permissions, "roles": t.Roles, "groups": t.Groups, "licenses": t.Licenses,
+		"expires_at": auditTime(t.ExpiresAt), "not_before": auditTime(t.NotBefore),
 		"idle_timeout_days": t.IdleTimeoutDays, "tags": t.Tags, "metadata": t.Metadata, "token_prefix": t.Prefix,
+		"retiring_until": auditTime(t.Retiring.EndsAt), "reuse": string(orDefault(t.Reuse, ReuseAlert)),
 		"revoked_at": auditTime(t.RevokedAt), "revoke_reason": t.RevokeReason,
 	}
 }

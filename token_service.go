@@ -48,6 +48,9 @@ func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (Iss
 	if err != nil {
 		return IssuedToken{}, err
 	}
+	if err := validateRequestKey(n.RequestKey); err != nil {
+		return IssuedToken{}, err
+	}
 	if err := s.throttleCreation(ctx, p); err != nil {
 		return IssuedToken{}, err
 	}
@@ -58,16 +61,53 @@ func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (Iss
 	named := names{&n.Roles, &n.Groups, &n.Licenses}
 	err = s.tx(ctx, func(tx Tx) error {
 		fresh := *t // f may run twice: what the first run set must not be there in the second
-		if err := s.issue(tx, p, &fresh, named); err != nil {
+		repeated, err := s.issueAgain(tx, p, &fresh, now)
+		if err != nil {
+			return err
+		}
+		if !repeated {
+			err = s.issue(tx, p, &fresh, named)
+		}
+		if err != nil {
 			return err
 		}
 		*t = fresh
+		if repeated {
+			return nil
+		}
 		return s.audit(tx, p, ActionTokenCreate, t, nil, now)
 	})
 	if err != nil {
 		return IssuedToken{}, err
 	}
 	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
+}
+
+// issueAgain gives the token that p created earlier with the same request key the new secret of fresh, and makes fresh
+// that token; false when there is none.
+func (s *Service) issueAgain(tx Tx, p Principal, fresh *Token, now time.Time) (bool, error) {
+	if fresh.IssueKey == "" {
+		return false, nil
+	}
+	t, err := tx.TokenByIssueKey(fresh.IssueKey)
+	if ErrorCode(err) == CodeNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if t.Revoked() {
+		return false, &Error{Code: CodeConflict, Message: "The token that this request made before is revoked; use another Idempotency-Key"}
+	}
+	if err := authorizeSecret(tx, p, t); err != nil {
+		return false, err
+	}
+	if err := tx.RetireSecret(t.ID, RetiringSecret{Credential: t.Secret, EndsAt: now}); err != nil {
+		return false, err
+	}
+	t.Secret, t.Prefix = fresh.Secret, fresh.Prefix
+	*fresh = *t
+	return true, tx.SaveToken(t)
 }
 
 // issue checks a new token against everything else that there is, and saves it.
@@ -152,7 +192,8 @@ func (s *Service) newToken(ctx context.Context, p Principal, n NewToken, now tim
 		RateLimit: orDefault(n.RateLimit, DefaultRateLimit), AllowedEndpoints: n.AllowedEndpoints,
 		AllowedNetworks: n.AllowedNetworks, Permissions: n.Permissions,
 		ExpiresAt: toMillisecond(n.ExpiresAt), NotBefore: toMillisecond(n.NotBefore), IdleTimeoutDays: s.idleDays,
-		Tags: n.Tags, Metadata: n.Metadata, CreatedAt: now, UpdatedAt: now,
+		Tags: n.Tags, Metadata: n.Metadata, Reuse: n.Reuse, IssueKey: issueKey(p, n.RequestKey),
+		CreatedAt: now, UpdatedAt: now,
 	}
 	if t.Name == "" {
 		t.Name = generatedName(now)
@@ -369,6 +410,7 @@ func (u *TokenUpdate) apply(t *Token, now time.Time) string {
 	set(&t.IdleTimeoutDays, u.IdleTimeoutDays)
 	set(&t.Tags, u.Tags)
 	set(&t.Metadata, u.Metadata)
+	set(&t.Reuse, u.Reuse)
 	if u.Name != nil {
 		t.Name = orDefault(strings.TrimSpace(*u.Name), generatedName(now))
 	}
@@ -402,36 +444,6 @@ func set[T any](field *T, value *T) {
 	if value != nil {
 		*field = *value
 	}
-}
-
-// RotateToken gives the token a new secret; the old one is refused from now on (S5-02). Name, grants, expiry, id and
-// statistics stay.
-func (s *Service) RotateToken(ctx context.Context, id TokenID) (issued IssuedToken, err error) {
-	defer s.noteDenial(ctx, PermissionTokensRotate, int64(id), "", &err)
-	var secret Secret
-	p, err := tokenActor(ctx, PermissionTokensRotate)
-	if err != nil {
-		return IssuedToken{}, err
-	}
-	now := s.timestamp()
-	t, err := s.change(ctx, p, PermissionTokensRotate, id, now, func(tx Tx, t *Token) (string, error) {
-		old := t.Secret
-		var err error
-		if secret, err = s.newSecret(t); err != nil {
-			return "", err
-		}
-		if err := authorizeSecret(tx, p, t); err != nil {
-			return "", err
-		}
-		if err := authorizeWithin(tx, p, t); err != nil {
-			return "", err
-		}
-		return ActionTokenRotate, tx.RetireSecret(t.ID, RetiringSecret{Credential: old, EndsAt: now})
-	})
-	if err != nil {
-		return IssuedToken{}, err
-	}
-	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
 }
 
 // RevokeToken ends the token for good; it stays listed with date and reason. Revoking it again changes nothing
@@ -545,7 +557,13 @@ func (s *Service) change(
 			return err
 		}
 		changed = t
+		if action == unaudited {
+			return nil
+		}
 		return s.audit(tx, p, action, t, before, now)
 	})
 	return changed, err
 }
+
+// unaudited is the action of a change that repeats one which has its entry.
+const unaudited = ""

@@ -115,7 +115,7 @@ func TestWhoMayManageTokens(t *testing.T) {
 			_, err := f.UpdateToken(ctx, id, latchward.TokenUpdate{Active: &active})
 			return err
 		},
-		"rotate": func(ctx context.Context, id latchward.TokenID) error { _, err := f.RotateToken(ctx, id); return err },
+		"rotate": func(ctx context.Context, id latchward.TokenID) error { _, err := f.RotateToken(ctx, id, latchward.Rotation{}); return err },
 		"revoke": func(ctx context.Context, id latchward.TokenID) error {
 			_, err := f.RevokeToken(ctx, id, "")
 			return err
@@ -222,7 +222,7 @@ func TestRevokedIsForGood(t *testing.T) { // bar 62
 	if _, err := f.UpdateToken(f.ctx, id, latchward.TokenUpdate{Active: &active}); latchward.ErrorCode(err) != latchward.CodeConflict {
 		t.Errorf("enabling a revoked token: %v", err)
 	}
-	if _, err := f.RotateToken(f.ctx, id); latchward.ErrorCode(err) != latchward.CodeConflict {
+	if _, err := f.RotateToken(f.ctx, id, latchward.Rotation{}); latchward.ErrorCode(err) != latchward.CodeConflict {
 		t.Errorf("rotating a revoked token: %v", err)
 	}
 }
@@ -245,7 +245,7 @@ func TestAuditTrail(t *testing.T) {
 			_, err := f.UpdateToken(admin, id, latchward.TokenUpdate{Active: &on})
 			return err
 		},
-		func() error { _, err := f.RotateToken(admin, id); return err },
+		func() error { _, err := f.RotateToken(admin, id, latchward.Rotation{}); return err },
 		func() error { f.advance(31 * 24 * time.Hour); return f.SweepIdle(admin) },
 		func() error { _, err := f.RevokeToken(admin, id, "done"); return err },
 		func() error { return f.DeleteToken(admin, id) },

@@ -49,6 +49,9 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 		return nil
 	}
 	v.Token, v.Subject = f.token(owner), f.subject(owner)
+	if v.Reason == ReasonRotated && !r.DryRun {
+		s.reused(ctx, f.id, r, v.At)
+	}
 	if v.Reason != ReasonAllowed {
 		return nil
 	}
@@ -113,7 +116,11 @@ func (s *Service) take(ctx context.Context, f *facts, r *VerifyRequest, v *Verdi
 		return nil
 	}
 	if !r.DryRun {
-		f.used(v.At.UnixNano())
+		now := v.At.UnixNano()
+		f.used(now)
+		if f.extras.firstUse(now) {
+			s.endRetiring(ctx, f.id, f.keyID)
+		}
 	}
 	return nil
 }

@@ -163,7 +163,7 @@ func TestChangeWinsOverFill(t *testing.T) {
 			return err
 		}, latchward.ReasonEndpointNotAllowed},
 		{"rotate", func(f *fixture, id latchward.TokenID) error {
-			_, err := f.RotateToken(f.ctx, id)
+			_, err := f.RotateToken(f.ctx, id, latchward.Rotation{})
 			return err
 		}, latchward.ReasonRotated},
 		{"delete", func(f *fixture, id latchward.TokenID) error { return f.DeleteToken(f.ctx, id) }, latchward.ReasonNotFound},

@@ -173,7 +173,7 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 			return err
 		},
 		"rotated": func(s *latchward.Service, id latchward.TokenID) error {
-			_, err := s.RotateToken(local(), id)
+			_, err := s.RotateToken(local(), id, latchward.Rotation{})
 			return err
 		},
 	}

@@ -215,6 +215,7 @@ type alteredTx struct {
 	retireSecret     func(latchward.TokenID, latchward.RetiringSecret) error
 	deleteToken      func(latchward.TokenID) error
 	tokensOf         func(latchward.Owner) ([]*latchward.Token, error)
+	tokenByIssueKey  func(string) (*latchward.Token, error)
 	user             func(latchward.UserID) (*latchward.User, error)
 	userByExternalID func(string) (*latchward.User, error)
 	saveUser         func(*latchward.User) error
@@ -251,6 +252,10 @@ func bind[A, R any](f func(A) (R, error), a A) func() (R, error) {
 
 func (tx *alteredTx) TokensOf(owner latchward.Owner) ([]*latchward.Token, error) {
 	return or0(bind(tx.tokensOf, owner), bind(tx.Tx.TokensOf, owner))
+}
+
+func (tx *alteredTx) TokenByIssueKey(key string) (*latchward.Token, error) {
+	return or0(bind(tx.tokenByIssueKey, key), bind(tx.Tx.TokenByIssueKey, key))
 }
 
 func (tx *alteredTx) User(id latchward.UserID) (*latchward.User, error) {

@@ -263,6 +263,29 @@ func endMutants() []mutant {
 				}
 			}
 		}},
+		{"Tx.TokenByIssueKey/ReturnsACopy", "hands out what it keeps", func(a *altered) {
+			var kept *latchward.Token
+			a.inTx = func(tx *alteredTx) {
+				tx.tokenByIssueKey = func(key string) (*latchward.Token, error) {
+					if kept != nil {
+						return kept, nil
+					}
+					t, err := tx.Tx.TokenByIssueKey(key)
+					kept = t
+					return t, err
+				}
+			}
+		}},
+		{"Tx.TokenByIssueKey/ReturnsACopy", "finds nothing", func(a *altered) {
+			a.inTx = func(tx *alteredTx) {
+				tx.tokenByIssueKey = func(string) (*latchward.Token, error) { return tx.Tx.Token(-1) }
+			}
+		}},
+		{"Tx.TokenByIssueKey/UnknownIsNotFound", "finds anything", func(a *altered) {
+			a.inTx = func(tx *alteredTx) {
+				tx.tokenByIssueKey = func(string) (*latchward.Token, error) { return tx.Tx.Token(1) }
+			}
+		}},
 		{"Tx.TokensOf/ReturnsCopies", "hands out what it keeps", func(a *altered) {
 			var kept []*latchward.Token
 			ownedWrong(func(owned []*latchward.Token) []*latchward.Token {

@@ -2,6 +2,7 @@ package latchtest
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/latchward/latchward"
@@ -17,6 +18,7 @@ const (
 	deletes = "DeleteToken makes the token disappear together with its secrets, " +
 		"and remembers its name and owner for rollups."
 	namesDeleted = "The commit must name every key id that led to it as changed."
+	byIssueKey   = `TokenByIssueKey returns a copy of the token with that issue key, which is not "".`
 	tokensOf     = "TokensOf returns copies of all tokens of an owner that are not revoked, ordered by id."
 )
 
@@ -49,6 +51,8 @@ func endTokenPromises() []storePromise {
 		{"Tx.DeleteToken/NamesEveryKeyID", namesDeleted, deleteNames},
 		{"Tx.DeleteToken/UnknownIsNotFound", notFound, deleteOfNothing},
 		{"Tx.TokensOf/ReturnsTheOwnersTokensByID", tokensOf, tokensOfOwner},
+		{"Tx.TokenByIssueKey/ReturnsACopy", byIssueKey, issueKeyFinds},
+		{"Tx.TokenByIssueKey/UnknownIsNotFound", notFound, issueKeyOfNothing},
 		{"Tx.TokensOf/LeavesRevokedOnesOut", tokensOf, tokensOfNotRevoked},
 		{"Tx.TokensOf/ReturnsCopies", tokensOf, tokensOfAreCopies},
 	}
@@ -347,4 +351,30 @@ func tokensOfAreCopies(t *trial) {
 		t.same("TokensOf", owned[0], token)
 		scribble(owned[0])
 	}
+}
+
+func issueKeyFinds(t *trial) {
+	t.token(nil, func(token *latchward.Token) { token.IssueKey = "other" })
+	token := t.token(nil, full, func(token *latchward.Token) { token.IssueKey = "wanted" })
+	for range 2 {
+		t.tx(func(tx latchward.Tx) error {
+			got, err := tx.TokenByIssueKey("wanted")
+			t.must(err)
+			t.same("TokenByIssueKey", got, token)
+			scribble(got)
+			return nil
+		})
+	}
+}
+
+func issueKeyOfNothing(t *trial) {
+	t.token(nil)
+	t.token(nil, func(token *latchward.Token) { token.IssueKey = "wanted" })
+	t.tx(func(tx latchward.Tx) error {
+		for _, key := range []string{"", "Wanted", "wante", "%"} {
+			_, err := tx.TokenByIssueKey(key)
+			t.code(fmt.Sprintf("TokenByIssueKey(%q)", key), err, latchward.CodeNotFound)
+		}
+		return nil
+	})
 }

@@ -168,6 +168,11 @@ func full(token *latchward.Token) {
 	token.RevokedAt = epoch().Add(4 * time.Millisecond)
 	token.RevokeReason = "lost"
 	token.Unbound = true
+	token.Retiring = latchward.RetiringSecret{
+		Credential: latchward.Credential{KeyID: latchward.KeyID([]byte("1retired123")), Digest: latchward.Digest{1, 2, 3}},
+		EndsAt:     epoch().Add(5 * time.Millisecond), AtFirstUse: true,
+	}
+	token.IssueKey, token.Reuse = "0123abcd", latchward.ReuseRevoke
 }
 
 // scribble changes whatever a caller can reach from a token.

@@ -337,7 +337,7 @@ func (w *table) do(ctx context.Context, words []string) error {
 		_, err = s.RevokeToken(ctx, id, "table")
 	case "rotate":
 		var issued latchward.IssuedToken
-		issued, err = s.RotateToken(ctx, id)
+		issued, err = s.RotateToken(ctx, id, latchward.Rotation{})
 		w.secrets[words[1]+".old"], w.secrets[words[1]] = w.secrets[words[1]], issued.Secret
 	case "delete":
 		err = s.DeleteToken(ctx, id)

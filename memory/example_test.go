@@ -47,7 +47,7 @@ func Example() {
 	ask("created", created.Secret, "/products/17")
 	ask("elsewhere", created.Secret, "/stores")
 
-	rotated, err := service.RotateToken(ctx, created.Token.ID)
+	rotated, err := service.RotateToken(ctx, created.Token.ID, latchward.Rotation{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -80,6 +80,7 @@ func Example() {
 	// deleted: not_found
 	// token.delete Shop window
 	// token.revoke Shop window
+	// token.reuse Shop window
 	// token.rotate Shop window
 	// token.create Shop window
 }

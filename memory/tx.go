@@ -138,6 +138,16 @@ func (tx *transaction) replace(before, after *record) {
 	put(tx, s.tokens, id, after)
 }
 
+// TokenByIssueKey implements [latchward.Tx].
+func (tx *transaction) TokenByIssueKey(key string) (*latchward.Token, error) {
+	for _, r := range tx.store.tokens {
+		if key != "" && r.token.IssueKey == key {
+			return tx.store.copyToken(r.token), nil
+		}
+	}
+	return nil, notFound("token")
+}
+
 // RetireSecret implements [latchward.Tx].
 func (tx *transaction) RetireSecret(id latchward.TokenID, secret latchward.RetiringSecret) error {
 	s := tx.store

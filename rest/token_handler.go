@@ -40,7 +40,7 @@ func (h *handler) updateToken(ctx context.Context, in request[none, TokenChange]
 }
 
 func (h *handler) rotateToken(ctx context.Context, in request[none, Rotation]) (TokenReply, error) {
-	issued, err := h.service.RotateToken(ctx, latchward.TokenID(in.ID))
+	issued, err := h.service.RotateToken(ctx, latchward.TokenID(in.ID), latchward.Rotation{})
 	return h.tokenReply(ctx, issued, messageRotated, err)
 }
 

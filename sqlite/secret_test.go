@@ -59,7 +59,7 @@ func issue(t *testing.T, s *Store, n int) (secrets []latchward.Secret) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rotated, err := service.RotateToken(ctx, issued.Token.ID)
+		rotated, err := service.RotateToken(ctx, issued.Token.ID, latchward.Rotation{})
 		if err != nil {
 			t.Fatal(err)
 		}

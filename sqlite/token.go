@@ -13,16 +13,18 @@ var (
 	tokenColumns = `t.id, t.name, t.description, t.kind, t.user_id, t.group_id, t.active, t.inactive_reason, t.rate_limit,
 		t.allowed_endpoints, t.allowed_networks, t.permissions, t.expires_at, t.not_before, t.idle_timeout_days,
 		t.tags, t.metadata, t.key_id, t.token, t.token_prefix, t.created_at, t.updated_at, t.enabled_at,
-		t.last_used_at, t.revoked_at, t.revoke_reason, t.unbound, u.name, u.email, u.external_id,
+		t.last_used_at, t.revoked_at, t.revoke_reason, t.unbound,
+		t.retiring, t.issue_key, t.reuse, u.name, u.email, u.external_id,
 		g.name, g.title, ` + heldBy("token", "t.id")
 	tokensWithOwners = `api_tokens t LEFT JOIN users u ON u.id = t.user_id LEFT JOIN groups g ON g.id = t.group_id`
 	// What follows begins with a condition on t.
 	selectTokens = `SELECT ` + tokenColumns + ` FROM ` + tokensWithOwners + ` WHERE t.deleted_at IS NULL AND `
 
-	tokenByID     = selectTokens + `t.id = ?`
-	tokenByKeyID  = selectTokens + `t.key_id = ?`
-	tokensOfUser  = selectTokens + `t.user_id = ? AND t.revoked_at IS NULL ORDER BY t.id`
-	tokensOfGroup = selectTokens + `t.group_id = ? AND t.revoked_at IS NULL ORDER BY t.id`
+	tokenByID       = selectTokens + `t.id = ?`
+	tokenByKeyID    = selectTokens + `t.key_id = ?`
+	tokenByIssueKey = selectTokens + `t.issue_key = ?`
+	tokensOfUser    = selectTokens + `t.user_id = ? AND t.revoked_at IS NULL ORDER BY t.id`
+	tokensOfGroup   = selectTokens + `t.group_id = ? AND t.revoked_at IS NULL ORDER BY t.id`
 )
 
 const (
@@ -44,6 +46,7 @@ func scanToken(rows *sql.Rows) (*latchward.Token, error) {
 		parsedColumn(&t.Secret.KeyID, latchward.ParseKeyID), parsedColumn(&t.Secret.Digest, latchward.ParseDigest),
 		&t.Prefix, timeColumn{&t.CreatedAt}, timeColumn{&t.UpdatedAt}, timeColumn{&t.EnabledAt},
 		timeColumn{&t.LastUsedAt}, timeColumn{&t.RevokedAt}, textColumn{&t.RevokeReason}, &t.Unbound,
+		parsedColumn(&t.Retiring, parseRetiring), textColumn{&t.IssueKey}, textColumn{(*string)(&t.Reuse)},
 		textColumn{&user.Name}, textColumn{&user.Email}, textColumn{&user.ExternalID},
 		textColumn{&group.Name}, textColumn{&group.Title}, heldColumn{&t.Roles, &t.Groups, &t.Licenses},
 	)

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/latchward/latchward"
 )
@@ -10,13 +12,15 @@ const (
 	insertToken = `INSERT INTO api_tokens (name, token, description, user_id, group_id, active, rate_limit,
 			allowed_endpoints, expires_at, created_at, updated_at, kind, key_id, token_prefix,
 			inactive_reason, allowed_networks, permissions, not_before, idle_timeout_days, tags, metadata,
-			enabled_at, revoked_at, revoke_reason, unbound, last_used_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+			enabled_at, revoked_at, revoke_reason, unbound, retiring, issue_key, reuse,
+			last_used_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateToken = `UPDATE api_tokens SET name = ?, token = ?, description = ?, user_id = ?, group_id = ?, active = ?,
 			rate_limit = ?, allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?,
 			key_id = ?, token_prefix = ?, inactive_reason = ?, allowed_networks = ?, permissions = ?,
 			not_before = ?, idle_timeout_days = ?, tags = ?, metadata = ?,
-			enabled_at = ?, revoked_at = ?, revoke_reason = ?, unbound = ?
+			enabled_at = ?, revoked_at = ?, revoke_reason = ?, unbound = ?, retiring = ?,
+			issue_key = ?, reuse = ?
 		WHERE id = ? AND deleted_at IS NULL`
 	keyIDsOfToken = `SELECT key_id FROM api_tokens WHERE id = ?1 AND deleted_at IS NULL
 		UNION SELECT key_id FROM api_token_secrets WHERE token_id = ?1`
@@ -129,7 +133,8 @@ func tokenArgs(t *latchward.Token) ([]any, error) {
 	permissions, err3 := listOrNull(t.Permissions)
 	tags, err4 := listOrNull(t.Tags)
 	metadata, err5 := objectOrNull(t.Metadata)
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	retiring, err6 := retiringOrNull(t.Retiring)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, &latchward.Error{Code: latchward.CodeInvalid, Message: "The token cannot be written as JSON.", Err: err}
 	}
 	var userID, groupID any = t.Owner.ID, nil
@@ -142,7 +147,43 @@ func tokenArgs(t *latchward.Token) ([]any, error) {
 		t.Secret.KeyID.String(), t.Prefix, textOrNull(string(t.InactiveReason)), networks, permissions,
 		millisOrNull(t.NotBefore), t.IdleTimeoutDays, tags, metadata,
 		millisOrNull(t.EnabledAt), millisOrNull(t.RevokedAt), textOrNull(t.RevokeReason), t.Unbound,
+		retiring, textOrNull(t.IssueKey), textOrNull(string(t.Reuse)),
 	}, nil
+}
+
+// retiringText is how the secret before the current one is kept with its token.
+type retiringText struct {
+	KeyID      string `json:"key_id"`
+	Digest     string `json:"digest"`
+	EndsAt     int64  `json:"ends_at"`
+	AtFirstUse bool   `json:"at_first_use,omitempty"`
+}
+
+func retiringOrNull(s latchward.RetiringSecret) (any, error) {
+	if s == (latchward.RetiringSecret{}) {
+		return nil, nil
+	}
+	text, err := json.Marshal(retiringText{s.KeyID.String(), s.Digest.String(), s.EndsAt.UnixMilli(), s.AtFirstUse})
+	return string(text), err
+}
+
+// parseRetiring reads what retiringOrNull kept.
+func parseRetiring(text string) (latchward.RetiringSecret, error) {
+	var kept retiringText
+	if err := json.Unmarshal([]byte(text), &kept); err != nil {
+		return latchward.RetiringSecret{}, err
+	}
+	keyID, err1 := latchward.ParseKeyID(kept.KeyID)
+	digest, err2 := latchward.ParseDigest(kept.Digest)
+	return latchward.RetiringSecret{
+		Credential: latchward.Credential{KeyID: keyID, Digest: digest}, EndsAt: time.UnixMilli(kept.EndsAt).UTC(),
+		AtFirstUse: kept.AtFirstUse,
+	}, errors.Join(err1, err2)
+}
+
+// TokenByIssueKey implements [latchward.Tx].
+func (tx *transaction) TokenByIssueKey(key string) (*latchward.Token, error) {
+	return oneToken(tx.ctx, tx, tokenByIssueKey, key)
 }
 
 // changeKeyIDs notes as changed every key id that leads to the token, and more.
