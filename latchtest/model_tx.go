@@ -265,6 +265,10 @@ func (p *plan) someToken(rt *rapid.T) latchward.Token {
 	if rapid.IntRange(0, 5).Draw(rt, "revoked") == 5 {
 		t.RevokedAt, t.RevokeReason, t.Unbound = epoch(), "gone", true
 	}
+	if rapid.IntRange(0, 2).Draw(rt, "rotated") == 2 {
+		t.Retiring = latchward.RetiringSecret{Credential: p.m.newKeyID(rt), EndsAt: epoch(), AtFirstUse: true}
+		t.IssueKey, t.Reuse = "k", latchward.ReuseDisable
+	}
 	return t
 }
 
@@ -354,7 +358,8 @@ func (p *plan) readTokens(rt *rapid.T) step {
 	return step{fmt.Sprintf("read token %d and those of %d", n, owner), func(s *side, tx latchward.Tx) (any, error) {
 		t, err := tx.Token(s.tokenID(n))
 		owned, ownedErr := tx.TokensOf(s.owner(owner))
-		return []any{s.plainToken(t), errorText(err), s.plainTokens(owned), errorText(ownedErr)}, nil
+		_, issueErr := tx.TokenByIssueKey("nobody's")
+		return []any{s.plainToken(t), errorText(err), s.plainTokens(owned), errorText(ownedErr), errorText(issueErr)}, nil
 	}}
 }
 
