@@ -151,7 +151,7 @@ func (w *rightsWorld) anyChange(id latchward.TokenID, current *latchward.Secret)
 		must[*latchward.User](w.rt)(w.UpdateUser(w.ctx, owner, latchward.UserUpdate{Roles: &roles}))
 	case 6:
 		if on {
-			if issued, err := w.RotateToken(w.ctx, id); err == nil {
+			if issued, err := w.RotateToken(w.ctx, id, latchward.Rotation{}); err == nil {
 				*current = issued.Secret
 			}
 		}

@@ -151,6 +151,9 @@ func (c *Client) request(ctx context.Context, method, path string, query, body a
 	if tagged, ok := body.(interface{ revision() string }); ok && tagged.revision() != "" {
 		request.Header.Set("If-Match", `"`+tagged.revision()+`"`)
 	}
+	if repeatable, ok := body.(interface{ requestKey() string }); ok && repeatable.requestKey() != "" {
+		request.Header.Set(headerRequestKey, repeatable.requestKey())
+	}
 	return request, nil
 }
 

@@ -33,9 +33,9 @@ func (c *Client) UpdateToken(ctx context.Context, id int64, change TokenChange) 
 	return call[TokenReply](ctx, c, http.MethodPut, numbered(tokensPath, id), nil, change)
 }
 
-// RotateToken gives the token a new secret, which is in the reply; the old one is refused from now on.
-func (c *Client) RotateToken(ctx context.Context, id int64) (TokenReply, error) {
-	return call[TokenReply](ctx, c, http.MethodPost, numbered(tokensPath, id)+"/rotate", nil, nil)
+// RotateToken gives the token a new secret, which is in the reply; the old one ends as r says.
+func (c *Client) RotateToken(ctx context.Context, id int64, r Rotation) (TokenReply, error) {
+	return call[TokenReply](ctx, c, http.MethodPost, numbered(tokensPath, id)+"/rotate", nil, r)
 }
 
 // RevokeToken ends the token for good. The reason may be empty.

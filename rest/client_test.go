@@ -45,7 +45,7 @@ func TestClientManages(t *testing.T) {
 	if len(list.Tokens) != 1 || list.Tokens[0].TokenCounts == nil || list.NextCursor != nil {
 		t.Errorf("%s", jsonOf(t, list))
 	}
-	rotated, err := c.RotateToken(ctx, id)
+	rotated, err := c.RotateToken(ctx, id, rest.Rotation{})
 	must(t, err)
 	if rotated.Token.ID != id || rotated.Token.Secret.Equal(created.Token.Secret.Secret) {
 		t.Errorf("%s", jsonOf(t, rotated))

@@ -108,6 +108,13 @@ func (d *openAPI) parameters(r *route) []object {
 			{"description", "ETag of what was read; 412 if that has changed since."},
 		})
 	}
+	if r.repeatable {
+		list = append(list, object{
+			{"name", headerRequestKey}, {"in", "header"}, {"required", false},
+			{"schema", object{{"type", "string"}, {"maxLength", latchward.MaxRequestKeyLength}}},
+			{"description", "Repeating the request with the same key replaces the secret, which may not have arrived."},
+		})
+	}
 	if r.query == nil {
 		return list
 	}

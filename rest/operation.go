@@ -36,6 +36,7 @@ type operation struct {
 	secret             bool         // the reply holds one: nothing on the way may keep it (C-03)
 	bodyMayMiss        bool         // no body is as good as {}
 	tagged             bool         // If-Match is understood
+	repeatable         bool         // Idempotency-Key is understood
 	permission         string       // that lets a service token in, too; "" = none does
 	query, body, reply *shape.Shape // nil = none
 	media              string       // of a reply that is not JSON
@@ -49,6 +50,7 @@ type request[Query, Body any] struct {
 	Query     Query
 	Body      Body
 	Revisions []string // of If-Match; one of them must be what the record has
+	Key       string   // of Idempotency-Key
 }
 
 // place is what the parameters in a path say.
@@ -67,6 +69,9 @@ func operate[Q, B, R any](answer func(context.Context, request[Q, B]) (R, error)
 		in := request[Q, B]{place: at}
 		var err error
 		if in.Revisions, err = o.revisions(r); err != nil {
+			return nil, err
+		}
+		if in.Key, err = o.requestKey(r); err != nil {
 			return nil, err
 		}
 		if err := o.decodeQuery(r, &in.Query); err != nil {

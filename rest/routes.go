@@ -10,10 +10,10 @@ import (
 func (h *handler) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	const tokens, ours = base + "/api-tokens", base + "/latchward"
-	create := created(withSecret(forTokens(latchward.PermissionTokensCreate, operate(h.createToken))))
+	create := repeatable(created(withSecret(forTokens(latchward.PermissionTokensCreate, operate(h.createToken)))))
 	update := tagged(forTokens(latchward.PermissionTokensUpdate, operate(h.updateToken)))
 	revoke := withoutBody(forTokens(latchward.PermissionTokensRevoke, operate(h.revokeToken)))
-	rotate := withoutBody(withSecret(forTokens(latchward.PermissionTokensRotate, operate(h.rotateToken))))
+	rotate := repeatable(withoutBody(withSecret(forTokens(latchward.PermissionTokensRotate, operate(h.rotateToken)))))
 	remove := forTokens(latchward.PermissionTokensDelete, operate(h.deleteToken))
 	read := func(o operation) operation { return forTokens(latchward.PermissionTokensRead, o) }
 	rotateKey := withoutBody(operate(h.rotateKey))

@@ -160,7 +160,7 @@ var routeCases = map[string]routeCase{
 	"rotateToken": {
 		target: "/api/api-tokens/2/rotate", gone: "/api/api-tokens/99/rotate",
 		invalid: []invalidCase{
-			{body: `{"grace_seconds":60}`, field: "grace_seconds"}, {target: "/api/api-tokens/2.5/rotate", field: "id"},
+			{body: `{"grace_seconds":-60}`, field: "grace_seconds"}, {target: "/api/api-tokens/2.5/rotate", field: "id"},
 		},
 	},
 	"verify": {

@@ -42,6 +42,8 @@ type Token struct {
 	Groups          []string                  `json:"groups" doc:"Names of those of which a service token is a member."`
 	Licenses        []string                  `json:"licenses" doc:"Names of those of which a service token has a seat."`
 	Unbound         bool                      `json:"unbound" doc:"A service token that keeps more than its owner holds."`
+	Retiring        *RetiringSecret           `json:"retiring" doc:"The secret before, while it verifies; else null."`
+	Reuse           latchward.ReusePolicy     `json:"reuse" doc:"What the use of a rotated-out secret brings about."`
 }
 
 // TokenCounts are the counters that a list of tokens shows.
@@ -85,22 +87,24 @@ type TokenList struct {
 // permissions listed and those of its roles and groups. Naming another owner than oneself or a group of one's own takes
 // the permission tokens.create, and nobody gives more than they hold.
 type NewToken struct {
-	Name             Optional[string]         `json:"name,omitzero" doc:"Generated when missing or blank."`
-	Description      Optional[string]         `json:"description,omitzero"`
-	RateLimit        Optional[int64]          `json:"rate_limit,omitzero" range:"1,10000000" doc:"100 when missing."`
-	ExpiresAt        Optional[Time]           `json:"expires_at,omitzero" doc:"A date is its midnight in UTC."`
-	AllowedEndpoints Optional[[]string]       `json:"allowed_endpoints,omitzero" doc:"Such as GET /stores/*."`
-	Kind             Optional[latchward.Kind] `json:"kind,omitzero" doc:"personal when missing."`
-	Owner            Optional[TokenOwner]     `json:"owner,omitzero" doc:"Whoever asks, when missing."`
-	AllowedNetworks  Optional[[]string]       `json:"allowed_networks,omitzero" doc:"Such as 203.0.113.0/24."`
-	Permissions      Optional[[]string]       `json:"permissions,omitzero" doc:"Grants; null is the owner's rights."`
-	NotBefore        Optional[Time]           `json:"not_before,omitzero"`
-	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650" doc:"Null is never."`
-	Tags             Optional[[]string]       `json:"tags,omitzero"`
-	Metadata         Optional[map[string]any] `json:"metadata,omitzero"`
-	Roles            Optional[[]string]       `json:"roles,omitzero" doc:"Names; of a service token."`
-	Groups           Optional[[]string]       `json:"groups,omitzero" doc:"Names; of a service token."`
-	Licenses         Optional[[]string]       `json:"licenses,omitzero" doc:"Names; of a service token."`
+	Name             Optional[string]                `json:"name,omitzero" doc:"Generated when missing or blank."`
+	Description      Optional[string]                `json:"description,omitzero"`
+	RateLimit        Optional[int64]                 `json:"rate_limit,omitzero" range:"1,10000000" doc:"100 when missing."`
+	ExpiresAt        Optional[Time]                  `json:"expires_at,omitzero" doc:"A date is its midnight in UTC."`
+	AllowedEndpoints Optional[[]string]              `json:"allowed_endpoints,omitzero" doc:"Such as GET /stores/*."`
+	Kind             Optional[latchward.Kind]        `json:"kind,omitzero" doc:"personal when missing."`
+	Owner            Optional[TokenOwner]            `json:"owner,omitzero" doc:"Whoever asks, when missing."`
+	AllowedNetworks  Optional[[]string]              `json:"allowed_networks,omitzero" doc:"Such as 203.0.113.0/24."`
+	Permissions      Optional[[]string]              `json:"permissions,omitzero" doc:"Grants; null is the owner's rights."`
+	NotBefore        Optional[Time]                  `json:"not_before,omitzero"`
+	IdleTimeoutDays  Optional[int]                   `json:"idle_timeout_days,omitzero" range:"1,3650" doc:"Null is never."`
+	Tags             Optional[[]string]              `json:"tags,omitzero"`
+	Metadata         Optional[map[string]any]        `json:"metadata,omitzero"`
+	Roles            Optional[[]string]              `json:"roles,omitzero" doc:"Names; of a service token."`
+	Groups           Optional[[]string]              `json:"groups,omitzero" doc:"Names; of a service token."`
+	Licenses         Optional[[]string]              `json:"licenses,omitzero" doc:"Names; of a service token."`
+	Reuse            Optional[latchward.ReusePolicy] `json:"reuse,omitzero" doc:"alert when missing."`
+	RequestKey
 }
 
 // TokenOwner names the owner of a new token.
@@ -111,21 +115,22 @@ type TokenOwner struct {
 
 // TokenChange changes a token: what is left out stays, null is what creation without the member gives (S2-23).
 type TokenChange struct {
-	Name             Optional[string]         `json:"name,omitzero"`
-	Description      Optional[string]         `json:"description,omitzero"`
-	Active           *bool                    `json:"active,omitempty" null:"false" doc:"True restarts the idle clock."`
-	RateLimit        Optional[int64]          `json:"rate_limit,omitzero" range:"1,10000000"`
-	ExpiresAt        Optional[Time]           `json:"expires_at,omitzero"`
-	AllowedEndpoints Optional[[]string]       `json:"allowed_endpoints,omitzero"`
-	AllowedNetworks  Optional[[]string]       `json:"allowed_networks,omitzero"`
-	Permissions      Optional[[]string]       `json:"permissions,omitzero"`
-	NotBefore        Optional[Time]           `json:"not_before,omitzero"`
-	IdleTimeoutDays  Optional[int]            `json:"idle_timeout_days,omitzero" range:"1,3650"`
-	Tags             Optional[[]string]       `json:"tags,omitzero"`
-	Metadata         Optional[map[string]any] `json:"metadata,omitzero"`
-	Roles            Optional[[]string]       `json:"roles,omitzero" doc:"Names; of a service token."`
-	Groups           Optional[[]string]       `json:"groups,omitzero" doc:"Names; of a service token."`
-	Licenses         Optional[[]string]       `json:"licenses,omitzero" doc:"Names; of a service token."`
+	Name             Optional[string]                `json:"name,omitzero"`
+	Description      Optional[string]                `json:"description,omitzero"`
+	Active           *bool                           `json:"active,omitempty" null:"false" doc:"True restarts the idle clock."`
+	RateLimit        Optional[int64]                 `json:"rate_limit,omitzero" range:"1,10000000"`
+	ExpiresAt        Optional[Time]                  `json:"expires_at,omitzero"`
+	AllowedEndpoints Optional[[]string]              `json:"allowed_endpoints,omitzero"`
+	AllowedNetworks  Optional[[]string]              `json:"allowed_networks,omitzero"`
+	Permissions      Optional[[]string]              `json:"permissions,omitzero"`
+	NotBefore        Optional[Time]                  `json:"not_before,omitzero"`
+	IdleTimeoutDays  Optional[int]                   `json:"idle_timeout_days,omitzero" range:"1,3650"`
+	Tags             Optional[[]string]              `json:"tags,omitzero"`
+	Metadata         Optional[map[string]any]        `json:"metadata,omitzero"`
+	Roles            Optional[[]string]              `json:"roles,omitzero" doc:"Names; of a service token."`
+	Groups           Optional[[]string]              `json:"groups,omitzero" doc:"Names; of a service token."`
+	Licenses         Optional[[]string]              `json:"licenses,omitzero" doc:"Names; of a service token."`
+	Reuse            Optional[latchward.ReusePolicy] `json:"reuse,omitzero"`
 	Revision
 }
 
@@ -134,8 +139,27 @@ type Revocation struct {
 	Reason Optional[string] `json:"reason,omitzero"`
 }
 
-// Rotation has no members yet: the old secret is refused as soon as there is a new one.
-type Rotation struct{}
+// OldDies says when a secret that is being replaced ends.
+type OldDies string
+
+// The ways for a secret to end.
+const (
+	OldDiesAtGrace    OldDies = "at_grace"     // when grace_seconds are over
+	OldDiesAtFirstUse OldDies = "at_first_use" // when the new one is first accepted, or grace_seconds are over
+)
+
+// Rotation says how a secret is replaced. Without members the old one is refused as soon as there is a new one.
+type Rotation struct {
+	GraceSeconds Optional[int64]   `json:"grace_seconds,omitzero" range:"0,7776000" doc:"How long the old secret lives on."`
+	OldDies      Optional[OldDies] `json:"old_dies,omitzero" enum:"at_grace,at_first_use" doc:"at_grace when missing; at_first_use lives 7 days at most."`
+	RequestKey
+}
+
+// RetiringSecret is the secret before the current one, as long as it verifies.
+type RetiringSecret struct {
+	EndsAt     Time `json:"ends_at"`
+	AtFirstUse bool `json:"at_first_use" doc:"It ends when the current secret is first accepted, if that is earlier."`
+}
 
 // Order is the direction of a list.
 type Order string
@@ -164,6 +188,14 @@ type TokenQuery struct {
 	ExpiresBefore Time                `json:"expires_before,omitzero"`
 }
 
+func retiringOf(t *latchward.Token, now time.Time) *RetiringSecret {
+	until := t.RetiresAt(now)
+	if until.IsZero() {
+		return nil
+	}
+	return &RetiringSecret{EndsAt: Time{until}, AtFirstUse: t.Retiring.AtFirstUse}
+}
+
 func tokenOf(t *latchward.Token, names latchward.HeldNames, now time.Time) Token {
 	inactive := t.Inactive(now) // an idle token shows as what the sweep will record, which spares revoked ones
 	if t.Revoked() {
@@ -178,6 +210,7 @@ func tokenOf(t *latchward.Token, names latchward.HeldNames, now time.Time) Token
 		Tags: append([]string{}, t.Tags...), Metadata: t.Metadata,
 		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason),
 		Roles: names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
+		Retiring: retiringOf(t, now), Reuse: cmp.Or(t.Reuse, latchward.ReuseAlert),
 	}
 	if len(t.AllowedEndpoints) > 0 {
 		wire.AllowedEndpoints = t.AllowedEndpoints
@@ -213,7 +246,7 @@ func (n *NewToken) settings() (latchward.NewToken, error) {
 		Name: n.Name.Value, Description: n.Description.Value, Kind: n.Kind.Value, RateLimit: n.RateLimit.Value,
 		AllowedEndpoints: n.AllowedEndpoints.Value, AllowedNetworks: networks, Permissions: n.Permissions.Value,
 		ExpiresAt: n.ExpiresAt.Value.Time, NotBefore: n.NotBefore.Value.Time, IdleTimeoutDays: n.IdleTimeoutDays.change(),
-		Tags: n.Tags.Value, Metadata: n.Metadata.Value,
+		Tags: n.Tags.Value, Metadata: n.Metadata.Value, Reuse: n.Reuse.Value,
 		Roles: n.Roles.Value, Groups: n.Groups.Value, Licenses: n.Licenses.Value,
 	}
 	if n.Owner.Set && !n.Owner.Null {
@@ -234,7 +267,7 @@ func (c *TokenChange) update() (latchward.TokenUpdate, error) {
 		Name: c.Name.change(), Description: c.Description.change(), Active: c.Active, RateLimit: c.RateLimit.change(),
 		AllowedEndpoints: c.AllowedEndpoints.change(), Permissions: c.Permissions.change(),
 		ExpiresAt: moment(c.ExpiresAt), NotBefore: moment(c.NotBefore), IdleTimeoutDays: c.IdleTimeoutDays.change(),
-		Tags: c.Tags.change(), Metadata: c.Metadata.change(),
+		Tags: c.Tags.change(), Metadata: c.Metadata.change(), Reuse: c.Reuse.change(),
 		Roles: c.Roles.change(), Groups: c.Groups.change(), Licenses: c.Licenses.change(),
 	}
 	if c.AllowedNetworks.Set {

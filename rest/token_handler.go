@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/latchward/latchward"
 )
@@ -25,6 +26,7 @@ func (h *handler) createToken(ctx context.Context, in request[none, NewToken]) (
 	if err != nil {
 		return TokenReply{}, err
 	}
+	asked.RequestKey = in.Key
 	issued, err := h.service.CreateToken(ctx, asked)
 	return h.tokenReply(ctx, issued, messageCreated, err)
 }
@@ -40,7 +42,10 @@ func (h *handler) updateToken(ctx context.Context, in request[none, TokenChange]
 }
 
 func (h *handler) rotateToken(ctx context.Context, in request[none, Rotation]) (TokenReply, error) {
-	issued, err := h.service.RotateToken(ctx, latchward.TokenID(in.ID), latchward.Rotation{})
+	issued, err := h.service.RotateToken(ctx, latchward.TokenID(in.ID), latchward.Rotation{
+		Grace:      time.Duration(in.Body.GraceSeconds.Value) * time.Second,
+		AtFirstUse: in.Body.OldDies.Value == OldDiesAtFirstUse, RequestKey: in.Key,
+	})
 	return h.tokenReply(ctx, issued, messageRotated, err)
 }
 

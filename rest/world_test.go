@@ -162,7 +162,16 @@ func newRequest(method, target, body string) *http.Request {
 // do sends a request with a bearer ("" = none) and a JSON body ("" = none).
 func (w *world) do(method, target, bearer, body string) *httptest.ResponseRecorder {
 	w.t.Helper()
+	return w.doWith(method, target, bearer, body)
+}
+
+// doWith is do with headers: names and values by turns.
+func (w *world) doWith(method, target, bearer, body string, headers ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
 	r := newRequest(method, target, body)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
 	if bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+bearer)
 	}

@@ -31,7 +31,7 @@ func TestCanary(t *testing.T) {
 	}
 	misuse(t, r, note, token)
 	misuse(t, r, note, jwt)
-	rotated, err := r.administrator(t).RotateToken(t.Context(), id)
+	rotated, err := r.administrator(t).RotateToken(t.Context(), id, rest.Rotation{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ var invalidations = map[string]struct {
 		return err
 	}, 403, latchward.ReasonAddressNotAllowed},
 	"rotate": {func(ctx context.Context, c *rest.Client, v victim) error {
-		_, err := c.RotateToken(ctx, v.id)
+		_, err := c.RotateToken(ctx, v.id, rest.Rotation{})
 		return err
 	}, 401, latchward.ReasonRotated},
 	"revoke": {func(ctx context.Context, c *rest.Client, v victim) error {

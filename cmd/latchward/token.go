@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/rest"
@@ -47,7 +48,7 @@ func (c *tokenCreate) Run(ctx context.Context, s *session) error {
 		Name: rest.Some(c.Name), Kind: rest.Some(latchward.Kind(c.Kind)), Description: change.Description,
 		RateLimit: change.RateLimit, ExpiresAt: change.ExpiresAt, AllowedEndpoints: change.AllowedEndpoints,
 		AllowedNetworks: change.AllowedNetworks, Permissions: change.Permissions, NotBefore: change.NotBefore,
-		IdleTimeoutDays: change.IdleTimeoutDays, Tags: change.Tags, Metadata: change.Metadata,
+		IdleTimeoutDays: change.IdleTimeoutDays, Tags: change.Tags, Metadata: change.Metadata, Reuse: change.Reuse,
 	}
 	if c.Kind == string(latchward.KindService) && !asked.Permissions.Set {
 		asked.Permissions = rest.Some([]string{})
@@ -196,6 +197,13 @@ func tokenDetails(t *rest.Token) table {
 	} {
 		details.add(row[0], row[1])
 	}
+	if t.Retiring != nil {
+		until := moment(t.Retiring.EndsAt, "-")
+		if t.Retiring.AtFirstUse {
+			until += " or the first use of the new one"
+		}
+		details.add("Old secret until", until)
+	}
 	if !t.RevokedAt.IsZero() {
 		details.add("Revoked", moment(t.RevokedAt, "-")+", reason: "+optional(t.RevokeReason))
 	}
@@ -249,13 +257,34 @@ func (s *session) setActive(ctx context.Context, id int64, active bool) error {
 }
 
 type tokenRotate struct {
-	ID    int64 `arg:"" help:"Id of the token."`
-	Quiet bool  `short:"q" help:"Print the new secret alone."`
+	ID         int64         `arg:"" help:"Id of the token."`
+	Grace      time.Duration `help:"How long the old secret goes on verifying, such as 24h; none when missing." placeholder:"DURATION"`
+	AtFirstUse bool          `help:"End the old secret when the new one is first accepted, after 7 days at the latest."`
+	RequestKey string        `help:"Repeating with the same key replaces a new secret that was lost." placeholder:"TEXT"`
+	Quiet      bool          `short:"q" help:"Print the new secret alone."`
+}
+
+func (c *tokenRotate) rotation() (rest.Rotation, error) {
+	r := rest.Rotation{RequestKey: rest.RequestKey{RequestKey: c.RequestKey}}
+	if c.Grace%time.Second != 0 {
+		return r, latchward.Invalid("--grace", "must be whole seconds")
+	}
+	if c.Grace != 0 {
+		r.GraceSeconds = rest.Some(int64(c.Grace / time.Second))
+	}
+	if c.AtFirstUse {
+		r.OldDies = rest.Some(rest.OldDiesAtFirstUse)
+	}
+	return r, nil
 }
 
 func (c *tokenRotate) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(client *rest.Client) error {
-		reply, err := client.RotateToken(ctx, c.ID)
+		rotation, err := c.rotation()
+		if err != nil {
+			return err
+		}
+		reply, err := client.RotateToken(ctx, c.ID, rotation)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ type tokenFields struct {
 	IdleDays    *int     `help:"Days without use after which it goes inactive; 0 for never." placeholder:"N"`
 	Tag         []string `help:"Tag; may be repeated." placeholder:"TAG"`
 	Metadata    *string  `help:"JSON object to keep with it." placeholder:"JSON"`
+	Reuse       *string  `help:"What the use of a rotated-out secret brings about: alert (default), disable or revoke." placeholder:"POLICY"`
 }
 
 // moments is a time as the API takes it: a date alone is its midnight in UTC.
@@ -51,6 +52,9 @@ func (f *tokenFields) change() (rest.TokenChange, error) {
 	}
 	if given(&c.IdleTimeoutDays, f.IdleDays); f.IdleDays != nil && *f.IdleDays == 0 {
 		c.IdleTimeoutDays = rest.Null[int]()
+	}
+	if f.Reuse != nil {
+		c.Reuse = rest.Some(latchward.ReusePolicy(*f.Reuse))
 	}
 	if f.Metadata != nil {
 		var object map[string]any
