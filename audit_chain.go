@@ -13,8 +13,7 @@ import (
 )
 
 // AuditProof is what makes it noticed when an audit entry is changed behind Latchward's back. Each entry is hashed
-// together with the hash of the one before it, and the hash is sealed under the server key, which the database does
-// not hold. What tells who somebody is goes into the hash as a digest only, under a key that is made for this entry
+// together with the hash of the one before it and with a seal under the server key, which the database does not hold. What tells who somebody is goes into the hash as a digest only, under a key that is made for this entry
 // and kept beside it: taking the texts and the key away erases a person and leaves the chain as it was. Without the
 // key nothing can be learned from the digest, not even by trying names; with it no server key is needed to check it.
 type AuditProof struct {
@@ -23,8 +22,8 @@ type AuditProof struct {
 	TargetKey    []byte // 16 bytes; nil once the target is erased
 	TargetDigest []byte // 32 bytes: HMAC-SHA-256 of the target's name and the members that PersonalMembers names
 	KeyVersion   int    // of the server key of Seal; 0 = none, for what an earlier version wrote
-	Hash         []byte // 32 bytes: SHA-256 of the hash before and the entry
-	Seal         []byte // 16 bytes: HMAC-SHA-256 of Hash, cut (RFC 2104 section 5)
+	Seal         []byte // 16 bytes: HMAC-SHA-256 of the hash before and the entry, cut (RFC 2104 section 5)
+	Hash         []byte // 32 bytes: SHA-256 of the hash before, the entry and its seal
 }
 
 // AuditHead is the newest entry, as far as the next one depends on it. The zero AuditHead is that of an empty log.
@@ -40,6 +39,7 @@ const (
 	auditKeyLen   = 16 // as many bits as SHA-256 has against collisions
 	auditSealLen  = 16
 	auditLabel    = "latchward audit entry 1"
+	sealedLabel   = "latchward audit entry 1 with its seal"
 	actorLabel    = "latchward audit actor 1"
 	targetLabel   = "latchward audit target 1"
 	sealPurpose   = "audit seal"   // of the key that seals are made with
@@ -60,7 +60,7 @@ func (e *AuditEntry) Chain(previous AuditHead, random io.Reader) error {
 	p := AuditProof{ActorKey: keys[:auditKeyLen:auditKeyLen], TargetKey: keys[auditKeyLen:]}
 	e.ID, e.Proof = previous.ID+1, p
 	e.Proof.ActorDigest, e.Proof.TargetDigest = e.actorDigest(), e.targetDigest()
-	e.Proof.Hash = e.hash(previous.Hash)
+	e.Proof.Hash = e.hash(e.sum(previous))
 	return nil
 }
 
@@ -130,22 +130,31 @@ func writeTexts(to io.Writer, texts ...string) {
 	}
 }
 
-// hash returns the hash of e behind an entry with that hash. Only digests of what can be erased are in it.
-func (e *AuditEntry) hash(previous []byte) []byte {
+// sum returns the hash of e behind previous, but for its seal, which is made of it. Only digests of what can be erased
+// are in it.
+func (e *AuditEntry) sum(previous AuditHead) []byte {
 	hash := sha256.New()
 	p := &e.Proof
-	writeTexts(hash, auditLabel, string(previous), strconv.FormatInt(e.ID, 10), strconv.FormatInt(e.At.UnixMilli(), 10),
+	writeTexts(hash, auditLabel, string(previous.Hash), strconv.FormatInt(e.ID, 10), strconv.FormatInt(e.At.UnixMilli(), 10),
 		string(e.Actor.Type), strconv.FormatInt(e.Actor.ID, 10), e.Actor.Origin.RequestID, e.Action, string(e.Outcome),
 		e.TargetType, strconv.FormatInt(e.TargetID, 10), jsonText(impersonal(e.Before)), jsonText(impersonal(e.After)),
 		string(p.ActorDigest), string(p.TargetDigest), strconv.Itoa(p.KeyVersion))
 	return hash.Sum(nil)
 }
 
+// hash returns the hash of an entry with that sum, and with its seal.
+func (e *AuditEntry) hash(sum []byte) []byte {
+	hash := sha256.New()
+	writeTexts(hash, sealedLabel, string(sum), string(e.Proof.Seal))
+	return hash.Sum(nil)
+}
+
 // seal seals e under the current server key. It hashes e anew, because the version of the key is part of it.
 func (e *AuditEntry) seal(previous AuditHead, ring *KeyRing) {
 	e.Proof.KeyVersion = ring.Current()
-	e.Proof.Hash = e.hash(previous.Hash)
-	e.Proof.Seal = sealOf(ring, e.Proof.KeyVersion, sealPurpose, e.Proof.Hash)
+	sum := e.sum(previous)
+	e.Proof.Seal = sealOf(ring, e.Proof.KeyVersion, sealPurpose, sum)
+	e.Proof.Hash = e.hash(sum)
 }
 
 // sealOf returns nil when the ring has no such key.
@@ -205,7 +214,7 @@ func (e *AuditEntry) follows(previous AuditHead) string {
 	switch {
 	case len(p.Hash) == 0:
 		return "it is not part of the chain: it was not written by Latchward"
-	case !bytes.Equal(p.Hash, e.hash(previous.Hash)):
+	case !bytes.Equal(p.Hash, e.hash(e.sum(previous))):
 		return "it was changed, or does not follow the entry before it"
 	case !e.actorErased() && !bytes.Equal(p.ActorDigest, e.actorDigest()):
 		return "what it tells of the actor was changed"

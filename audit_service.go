@@ -2,6 +2,7 @@ package latchward
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -94,6 +95,10 @@ func (f *AuditFilter) facts() map[string]any {
 // sealOld seals what an earlier version wrote and the upgrade chained. After it nothing without a seal is believed.
 func (s *Service) sealOld(ctx context.Context) error {
 	newest, err := s.store.AuditEntries(ctx, AuditFilter{Limit: 1})
+	var unreadable *UnreadableEntry
+	if errors.As(err, &unreadable) {
+		return nil // for VerifyAudit to tell of: a bad entry is no reason not to start
+	}
 	if err != nil || len(newest) == 0 || newest[0].Proof.KeyVersion != 0 {
 		return err
 	}

@@ -147,7 +147,7 @@ func (v *auditVerification) check(e *AuditEntry) error {
 // checkSeal says what is wrong with a seal. Only entries of an earlier version have none, and those come first.
 func (v *auditVerification) checkSeal(e *AuditEntry) string {
 	p := &e.Proof
-	want := sealOf(v.keys, p.KeyVersion, sealPurpose, p.Hash)
+	want := sealOf(v.keys, p.KeyVersion, sealPurpose, e.sum(v.head))
 	v.unproven++
 	switch {
 	case p.KeyVersion == 0 && (v.sealed || len(p.Seal) > 0):
@@ -199,11 +199,12 @@ func (v *auditVerification) confirm(e *AuditEntry) {
 	}
 }
 
-// finish judges the claims that nothing confirmed, and anchors beyond the end. Behind a bad entry nothing is known, so
-// there only a wrong seal counts.
+// finish judges the claims that nothing confirmed, and anchors beyond the end. Behind a bad entry, and behind a cut,
+// nothing is known, so there only a wrong seal counts.
 func (v *auditVerification) finish() {
 	v.report.Unproven = v.unproven
-	whole := v.report.Bad == nil
+	cut := len(v.anchors) > 0 && v.anchors[len(v.anchors)-1].ID > v.head.ID
+	whole := v.report.Bad == nil && !cut
 	for c, entry := range v.claims {
 		_, held := v.keys.Derive(c.version, sealPurpose)
 		switch {
@@ -215,7 +216,7 @@ func (v *auditVerification) finish() {
 			_ = v.bad(entry, "what it told of a person was erased, and nobody removed that person")
 		}
 	}
-	if v.report.Bad == nil && len(v.anchors) > 0 && v.anchors[0].ID > 0 {
+	if v.report.Bad == nil && cut {
 		_ = v.bad(v.head.ID+1, "it is missing: the log was cut off after an anchor was made")
 	}
 	if v.report.Bad != nil {

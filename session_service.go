@@ -255,7 +255,7 @@ func (s *Service) EndSessions(ctx context.Context, id UserID) (ended int, err er
 	case p.May(PermissionUsersRead):
 		return 0, lacks(PermissionUsersUpdate)
 	default:
-		return 0, noSuchUser()
+		return 0, hidden("User")
 	}
 	current, _ := SessionFrom(ctx)
 	err = s.onAccount(ctx, id, func(tx Tx, user *User, _ *Account) error {

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -168,7 +169,8 @@ func (h *handler) verifyAudit(ctx context.Context, in request[none, AuditCheck])
 	}
 	// The newest anchor is taken before the check, so that it is part of what was checked.
 	newest, err := h.service.AuditAnchor(ctx)
-	if err != nil {
+	var unreadable *latchward.UnreadableEntry
+	if err != nil && !errors.As(err, &unreadable) {
 		return AuditReport{}, err
 	}
 	report, err := h.service.VerifyAudit(ctx, anchors)
