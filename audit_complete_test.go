@@ -192,7 +192,10 @@ func (o *bookkeeper) tokens(p latchward.Principal, name string) attempt {
 			_, err := o.UpdateToken(ctx, tokenID(id), latchward.TokenUpdate{Active: &active, Description: &name})
 			return err
 		},
-		"token.rotate": func(ctx context.Context) error { _, err := o.RotateToken(ctx, tokenID(id), latchward.Rotation{}); return err },
+		"token.rotate": func(ctx context.Context) error {
+			_, err := o.RotateToken(ctx, tokenID(id), latchward.Rotation{})
+			return err
+		},
 		"token.revoke": func(ctx context.Context) error { _, err := o.RevokeToken(ctx, tokenID(id), ""); return err },
 		"token.delete": func(ctx context.Context) error { return o.DeleteToken(ctx, tokenID(id)) },
 	}

@@ -115,7 +115,10 @@ func TestWhoMayManageTokens(t *testing.T) {
 			_, err := f.UpdateToken(ctx, id, latchward.TokenUpdate{Active: &active})
 			return err
 		},
-		"rotate": func(ctx context.Context, id latchward.TokenID) error { _, err := f.RotateToken(ctx, id, latchward.Rotation{}); return err },
+		"rotate": func(ctx context.Context, id latchward.TokenID) error {
+			_, err := f.RotateToken(ctx, id, latchward.Rotation{})
+			return err
+		},
 		"revoke": func(ctx context.Context, id latchward.TokenID) error {
 			_, err := f.RevokeToken(ctx, id, "")
 			return err
