@@ -33,6 +33,8 @@ type browser struct {
 	mu       sync.Mutex
 	faults   []string // what the console says
 	requests []string // to other hosts
+
+	seen map[string]bool // pages that were looked at
 }
 
 // chromium starts a browser; where none is installed, `make test` installs it.
@@ -50,7 +52,7 @@ func chromium(t *testing.T, base string) *browser {
 	t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(allocator)
 	t.Cleanup(end)
-	b := &browser{t: t, ctx: ctx, base: base}
+	b := &browser{t: t, ctx: ctx, base: base, seen: map[string]bool{}}
 	b.run("starting Chromium")
 	limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
@@ -118,15 +120,25 @@ func (b *browser) open(path, heading string) {
 
 func (b *browser) submit(form, heading string) {
 	b.t.Helper()
-	b.run("submitting "+form, chromedp.Click(form+" button"))
+	b.leave(form + " button")
 	b.heading(heading)
+}
+
+// leave clicks on what leads to another page, and marks this one, which may look alike.
+func (b *browser) leave(selector string) {
+	b.t.Helper()
+	b.run("clicking on "+selector, chromedp.Evaluate[chromedp.Void](`document.documentElement.dataset.left = ""`),
+		chromedp.Click(selector))
 }
 
 func (b *browser) heading(text string) {
 	b.t.Helper()
-	b.run("waiting for "+text, chromedp.WaitVisible(fmt.Sprintf(`//h1[text()=%q]`, text)),
+	b.run("waiting for "+text, chromedp.WaitVisible(fmt.Sprintf(`//html[not(@data-left)]//h1[text()=%q]`, text)),
 		chromedp.WaitReady("body"))
-	b.look(text)
+	if !b.seen[text] {
+		b.seen[text] = true
+		b.look(text)
+	}
 }
 
 func (b *browser) fill(pairs ...string) {
@@ -218,6 +230,7 @@ func TestPeopleInABrowser(t *testing.T) {
 	if text := b.text("[role=alert]"); !strings.Contains(text, "differ") {
 		t.Errorf("two different passwords: %s", text)
 	}
+	b.look("Set up with an error")
 	b.fill("#secret", setupSecret(t, r), "#new", adaPassword, "#again", adaPassword)
 	b.submit("main form", "Your account")
 	if text := b.text("header span"); text != "Ada <b>Example</b>" {
@@ -234,7 +247,7 @@ func TestPeopleInABrowser(t *testing.T) {
 	}
 	b.fill("#code", code(30*time.Second))
 	b.submit("main form", "Recovery codes")
-	b.run("going on", chromedp.Click("main a.button"))
+	b.leave("main a.button")
 	b.heading("Your account")
 	b.submit(`form[action="/signout"]`, "Sign in")
 	b.fill("#email", adaEmail, "#password", "not the password")
@@ -272,7 +285,7 @@ func TestPasskeyInABrowser(t *testing.T) {
 		chromedp.WaitVisible(`//strong[text()="My phone"]`))
 	b.look("Account with a passkey")
 	b.submit(`form[action="/signout"]`, "Sign in")
-	b.run("signing in", chromedp.Click("#passkey-sign-in button"))
+	b.leave("#passkey-sign-in button")
 	b.heading("Your account")
 	if text := b.text(`section[aria-labelledby="passkeys"] .soft`); !strings.Contains(text, "last used") {
 		t.Errorf("the passkey was not used: %s", text)
