@@ -16,8 +16,24 @@ import (
 	"github.com/latchward/latchward"
 )
 
-// providerTimeout bounds every exchange with a provider.
-const providerTimeout = 10 * time.Second
+// Bounds of every exchange with a provider.
+const (
+	providerTimeout = 10 * time.Second
+	maxProviderBody = 1 << 20         // bytes of an answer (bar 107)
+	providerPause   = 5 * time.Second // after a failure to learn who it is, before it is asked again
+)
+
+// bounded cuts answers that are too long, which then cannot be read.
+type bounded struct{ inner http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := b.inner.RoundTrip(r)
+	if err == nil {
+		answer.Body = http.MaxBytesReader(nil, answer.Body, maxProviderBody)
+	}
+	return answer, err
+}
 
 // OIDCOptions are the options of [OIDC]. Issuer, ClientID and Redirect are required.
 type OIDCOptions struct {
@@ -41,6 +57,8 @@ type OIDC struct {
 
 	mu       sync.Mutex
 	provider *oidc.Provider // nil until the provider has answered
+	failure  error          // of the last attempt to ask it
+	failedAt time.Time
 }
 
 // NewOIDC returns an OIDC. It does not ask the provider for anything yet, so that a provider that is down keeps nothing
@@ -56,7 +74,7 @@ func NewOIDC(o OIDCOptions) (*OIDC, error) {
 	c := &OIDC{o: o, name: cmp.Or(o.Name, "single sign-on"), client: o.HTTPClient}
 	if c.client == nil {
 		c.client = &http.Client{
-			Timeout:       providerTimeout,
+			Transport: bounded{http.DefaultTransport}, Timeout: providerTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
@@ -73,14 +91,19 @@ func (c *OIDC) discover(ctx context.Context) (*oidc.Provider, error) {
 	if c.provider != nil {
 		return c.provider, nil
 	}
+	if c.failure != nil && c.o.Now().Sub(c.failedAt) < providerPause {
+		return nil, c.failure
+	}
 	// The provider's keys are fetched with this context later, so it must not end.
 	ctx = oidc.ClientContext(context.WithoutCancel(ctx), c.client)
 	provider, err := oidc.NewProvider(ctx, c.o.Issuer)
 	if err != nil {
-		return nil, &latchward.Error{Code: latchward.CodeUnavailable, Message: "The provider does not answer as it should. " +
-			"Try again in a moment.", Err: err}
+		c.failedAt, c.failure = c.o.Now(), &latchward.Error{
+			Code: latchward.CodeUnavailable, Message: "The provider does not answer as it should. Try again in a moment.", Err: err,
+		}
+		return nil, c.failure
 	}
-	c.provider = provider
+	c.provider, c.failure = provider, nil
 	return provider, nil
 }
 

@@ -211,3 +211,45 @@ func TestProviderEmails(t *testing.T) {
 		t.Errorf("e-mails %s, want %s", got, want)
 	}
 }
+
+// bar 107: a provider that is down is asked now and then, and one that never stops talking is not listened to
+func TestProviderThatFails(t *testing.T) {
+	asked, endless := 0, false
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		if !endless {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		for block := strings.Repeat(" ", 1<<16); ; {
+			if _, err := w.Write([]byte(block)); err != nil {
+				return
+			}
+		}
+	}))
+	defer provider.Close()
+	pages, _ := pagesAt(t, &liar{Server: provider})
+	for range 100 {
+		response, err := http.Get(pages.URL + "/signin/oidc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusServiceUnavailable {
+			t.Fatalf("status %d", response.StatusCode)
+		}
+	}
+	if asked > 3 {
+		t.Errorf("a provider that is down was asked %d times for 100 people", asked)
+	}
+	endless = true
+	pages, _ = pagesAt(t, &liar{Server: provider})
+	response, err := http.Get(pages.URL + "/signin/oidc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("an endless answer: status %d", response.StatusCode)
+	}
+}
