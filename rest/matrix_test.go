@@ -75,16 +75,20 @@ var matrixRules = map[string]matrixRule{
 	"deletePermission": {"permission", "permissions.delete"},
 
 	"listKeys": {"", "keys.read"}, "rotateKey": {"", "keys.rotate"}, "dropKey": {"key", "keys.drop"},
-	"listAudit": {"", "audit.read"},
+	"listAudit": {"", "audit.read"}, "exportAudit": {"", "audit.export"}, "verifyAudit": {"", "audit.read"},
+
+	"issuePasswordCode": {"user", "users.update"}, "resetSecondFactor": {"user", "users.update"},
+	"endSessions": {"session", "users.update"},
 }
 
 // matrixKinds are the kinds of what an id in a path names, with the id in the world of the matrix. The last is missing.
 var matrixKinds = map[string][][2]string{
-	"":      {{"", "1"}},
-	"token": {{"admins", "1"}, {"members", "2"}, {"groups", "4"}, {"missing", "99"}},
-	"user":  {{"admin", "1"}, {"member", "2"}, {"missing", "99"}},
-	"self":  {{"admin", "1"}, {"member", "2"}, {"missing", "99"}},
-	"role":  {{"present", "4"}, {"missing", "99"}}, "license": {{"present", "1"}, {"missing", "99"}},
+	"":        {{"", "1"}},
+	"token":   {{"admins", "1"}, {"members", "2"}, {"groups", "4"}, {"missing", "99"}},
+	"user":    {{"admin", "1"}, {"member", "2"}, {"missing", "99"}},
+	"self":    {{"admin", "1"}, {"member", "2"}, {"missing", "99"}},
+	"session": {{"admin", "1"}, {"member", "2"}, {"missing", "99"}},
+	"role":    {{"present", "4"}, {"missing", "99"}}, "license": {{"present", "1"}, {"missing", "99"}},
 	"group": {{"present", "1"}, {"missing", "99"}}, "joined": {{"present", "1"}, {"missing", "99"}},
 	"permission": {{"present", "orders.read"}, {"missing", "no.such"}}, "key": {{"present", "1"}, {"missing", "60"}},
 }
@@ -92,6 +96,7 @@ var matrixKinds = map[string][][2]string{
 // matrixRefused lists what is refused to those who hold the permission, because it would give them, or let them undo,
 // more than they hold themselves (C-09).
 var matrixRefused = []string{
+	"manager issuePasswordCode admin", "manager resetSecondFactor admin", "manager endSessions admin",
 	"manager rotateToken admins", "managing token rotateToken admins",
 	"manager updateUser admin", "manager removeUser admin",
 	"manager addMember admin", "manager removeMember admin", "manager freeSeat admin",
@@ -110,11 +115,12 @@ func (a *matrixActor) expect(r rest.RouteInfo, kind string, success int) int {
 		return http.StatusUnauthorized
 	case !r.Persons || a.token && (!a.service || r.Permission == "" || !a.may(r.Permission)):
 		return http.StatusForbidden
-	case rule.object == "token" && kind == a.owns, rule.object == "self" && kind == a.is,
+	case rule.object == "token" && kind == a.owns, (rule.object == "self" || rule.object == "session") && kind == a.is,
 		rule.object == "joined" && !missing && a.member:
 		return success
 	case !holds && rule.object == "token" && (missing || !a.may("tokens.read")),
-		!holds && (rule.object == "self" || rule.object == "joined"):
+		!holds && (rule.object == "self" || rule.object == "joined"),
+		!holds && rule.object == "session" && !a.may("users.read"):
 		return http.StatusNotFound
 	case !holds:
 		return http.StatusForbidden
@@ -122,6 +128,9 @@ func (a *matrixActor) expect(r rest.RouteInfo, kind string, success int) int {
 		return http.StatusNotFound
 	case slices.Contains(matrixRefused, a.name+" "+r.ID+" "+kind):
 		return http.StatusForbidden
+	}
+	if r.ID == "resetSecondFactor" && kind == "admin" {
+		return http.StatusConflict // has none
 	}
 	return success
 }
