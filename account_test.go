@@ -118,7 +118,8 @@ func TestGuessesAtOneAccount(t *testing.T) {
 		p.hasher.checks = 0
 		for i := range 10_000 {
 			spelled := []string{email, strings.ToUpper(email), " " + email}[i%3]
-			_, err := p.signIn(spelled, fmt.Sprint("guess ", i), latchward.Secret{}, fmt.Sprintf("10.0.%d.%d", i%1000/250, i%250))
+			_, err := p.signIn(spelled, fmt.Sprint("guess ", i), latchward.Secret{}, fmt.Sprintf("10.0.%d.%d", i%1000/250,
+				i%250))
 			if code := latchward.ErrorCode(err); code != latchward.CodeUnauthenticated && code != latchward.CodeExhausted {
 				t.Fatalf("guess %d: %v", i, err)
 			}
@@ -178,7 +179,8 @@ func TestSignInTellsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := map[string]bool{}
-	for _, email := range []string{"ada@example.com", "bob@example.com", "nobody@example.com", "", strings.Repeat("x", 5000)} {
+	for _, email := range []string{"ada@example.com", "bob@example.com", "nobody@example.com", "", strings.Repeat("x",
+		5000)} {
 		before := p.hasher.checks
 		_, err := p.signIn(email, "wrong", latchward.Secret{}, "192.0.2.1")
 		wantCode(t, email, err, latchward.CodeUnauthenticated)
@@ -252,8 +254,10 @@ func TestStepUp(t *testing.T) {
 	_, codes := p.NewRecoveryCodes(ctx)
 	_, confirmed := p.ConfirmTOTP(ctx, "123456")
 	for what, err := range map[string]error{
-		"enrol": enrolled, "confirm": confirmed, "codes": codes, "remove": p.RemoveTOTP(ctx), "passkey": p.AddPasskey(ctx, key),
-		"remove passkey": p.RemovePasskey(ctx, "x"), "link": p.LinkIdentity(ctx, identity), "unlink": p.UnlinkIdentity(ctx, identity),
+		"enrol": enrolled, "confirm": confirmed, "codes": codes, "remove": p.RemoveTOTP(ctx), "passkey": p.AddPasskey(ctx,
+			key),
+		"remove passkey": p.RemovePasskey(ctx, "x"), "link": p.LinkIdentity(ctx, identity), "unlink": p.UnlinkIdentity(ctx,
+			identity),
 	} {
 		if !latchward.NeedsConfirmation(err) {
 			t.Errorf("%s five minutes later: %v", what, err)
@@ -309,7 +313,8 @@ func TestPasswordCode(t *testing.T) {
 	}
 	wantCode(t, "a short password", use("max@example.com", code, "short"), latchward.CodeInvalid)
 	wantCode(t, "somebody else's code", use("ada@example.com", code, goodPassword), latchward.CodeUnauthenticated)
-	if err := use("max@example.com", latchward.SecretFromText(strings.ToUpper(code.Expose())), "max has a long one"); err != nil {
+	if err := use("max@example.com", latchward.SecretFromText(strings.ToUpper(code.Expose())),
+		"max has a long one"); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, "the code again", use("max@example.com", code, "another long one"), latchward.CodeUnauthenticated)
@@ -319,7 +324,8 @@ func TestPasswordCode(t *testing.T) {
 	}
 	_, _, err = p.IssuePasswordCode(p.as(begun), 1)
 	wantCode(t, "a manager becoming the administrator", err, latchward.CodeForbidden)
-	wantCode(t, "a manager taking the administrator's second factor", p.ResetSecondFactor(p.as(begun), 1), latchward.CodeForbidden)
+	wantCode(t, "a manager taking the administrator's second factor", p.ResetSecondFactor(p.as(begun), 1),
+		latchward.CodeForbidden)
 	_, err = p.EndSessions(p.as(begun), 1)
 	wantCode(t, "a manager signing out the administrator", err, latchward.CodeForbidden)
 	late, _, err := p.IssuePasswordCode(admin, manager.ID)
@@ -368,7 +374,8 @@ func TestAccountsOnRecord(t *testing.T) {
 	if err := p.RemoveTOTP(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.SetPassword(ctx, latchward.SecretFromText(goodPassword), latchward.SecretFromText("another sentence")); err != nil {
+	if _, err := p.SetPassword(ctx, latchward.SecretFromText(goodPassword),
+		latchward.SecretFromText("another sentence")); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := p.AuditEntries(ctx, latchward.AuditFilter{})
@@ -443,10 +450,14 @@ func TestSeal(t *testing.T) {
 		"another user":    func() error { _, _, err := ring.Unseal("totp", "user:8", sealed); return err },
 		"another purpose": func() error { _, _, err := ring.Unseal("other", "user:7", sealed); return err },
 		"another ring":    func() error { _, _, err := other.Unseal("totp", "user:7", sealed); return err },
-		"changed":         func() error { _, _, err := ring.Unseal("totp", "user:7", sealed[:len(sealed)-2]+"AA"); return err },
-		"cut":             func() error { _, _, err := ring.Unseal("totp", "user:7", sealed[:8]); return err },
-		"nothing":         func() error { _, _, err := ring.Unseal("totp", "user:7", ""); return err },
-		"no base64":       func() error { _, _, err := ring.Unseal("totp", "user:7", "%"); return err },
+		"changed": func() error {
+			_, _, err := ring.Unseal("totp", "user:7",
+				sealed[:len(sealed)-2]+"AA")
+			return err
+		},
+		"cut":       func() error { _, _, err := ring.Unseal("totp", "user:7", sealed[:8]); return err },
+		"nothing":   func() error { _, _, err := ring.Unseal("totp", "user:7", ""); return err },
+		"no base64": func() error { _, _, err := ring.Unseal("totp", "user:7", "%"); return err },
 	} {
 		wantCode(t, what, unseal(), latchward.CodeUnavailable)
 	}

@@ -36,8 +36,8 @@ type attempt struct {
 	address netip.Addr
 }
 
-// take counts a check, or refuses it with an Error of code exhausted. A check that succeeds is no guess: call proven then,
-// and it counts for nothing.
+// take counts a check, or refuses it with an Error of code exhausted. A check that succeeds is no guess: call proven
+// then, and it counts for nothing.
 func (a *attempts) take(ctx context.Context, now Instant, t attempt) (proven func(), err error) {
 	budgets := a.budgets(t)
 	state, receipt, err := a.limiter.Take(ctx, now, 1, budgets)

@@ -24,7 +24,8 @@ func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
 
 // ParseSessionID reads what [SessionID.String] wrote. The error is of code invalid.
 func ParseSessionID(text string) (id SessionID, err error) {
-	if n, err := hex.Decode(id[:], []byte(text[:min(len(text), 2*len(id))])); err != nil || n != len(id) || len(text) != 2*n {
+	if n, err := hex.Decode(id[:], []byte(text[:min(len(text), 2*len(id))])); err != nil || n != len(id) ||
+		len(text) != 2*n {
 		return SessionID{}, Invalid("session", "This is not a session.")
 	}
 	return id, nil

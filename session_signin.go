@@ -49,7 +49,8 @@ func (s *Service) SignInPassword(ctx context.Context, in PasswordSignIn) (*Signe
 }
 
 // beginWithPassword begins a session, unless the password was changed in the meantime.
-func (s *Service) beginWithPassword(ctx context.Context, in PasswordSignIn, id UserID, digest string) (*SignedIn, error) {
+func (s *Service) beginWithPassword(ctx context.Context, in PasswordSignIn, id UserID, digest string) (*SignedIn,
+	error) {
 	stronger := digest
 	if s.options.Passwords.Outdated(digest) {
 		var err error

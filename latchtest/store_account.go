@@ -54,9 +54,10 @@ func wholeAccount(id latchward.UserID) *latchward.Account {
 		UserID: id, Password: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$ZGlnZXN0", TOTP: "sealed", NewTOTP: "sealed, too",
 		TOTPStep:      1 << 40,
 		RecoveryCodes: []latchward.AccountDigest{digestNumbered(1), digestNumbered(2)},
-		Devices:       []latchward.AccountDevice{{Digest: digestNumbered(3), EndsAt: at(1)}, {Digest: digestNumbered(4), EndsAt: at(2)}},
-		PasswordCode:  latchward.PasswordCode{Digest: digestNumbered(5), EndsAt: at(3)},
-		Identities:    []latchward.LinkedIdentity{{Issuer: "https://b", Subject: "2"}, {Issuer: "https://a", Subject: "1"}},
+		Devices: []latchward.AccountDevice{{Digest: digestNumbered(3), EndsAt: at(1)}, {Digest: digestNumbered(4),
+			EndsAt: at(2)}},
+		PasswordCode: latchward.PasswordCode{Digest: digestNumbered(5), EndsAt: at(3)},
+		Identities:   []latchward.LinkedIdentity{{Issuer: "https://b", Subject: "2"}, {Issuer: "https://a", Subject: "1"}},
 		Passkeys: []latchward.Passkey{
 			{ID: "b", Name: "Phone 'ö'", Credential: []byte("{\"a\":\"\xc3\xb6\"}"), CreatedAt: at(4), UsedAt: at(5)},
 			{ID: "a", Name: "Key", Credential: []byte("{}"), CreatedAt: at(6)},
@@ -182,7 +183,8 @@ func identityForgotten(t *trial) {
 	t.saveAccount(kept)
 	_, err := t.store.AccountByIdentity(t.ctx, gone)
 	t.code("AccountByIdentity of a removed identity", err, latchward.CodeNotFound)
-	b := t.saveAccount(&latchward.Account{UserID: t.user().ID, Identities: []latchward.LinkedIdentity{gone}, UpdatedAt: epoch()})
+	b := t.saveAccount(&latchward.Account{UserID: t.user().ID, Identities: []latchward.LinkedIdentity{gone},
+		UpdatedAt: epoch()})
 	got, err := t.store.AccountByIdentity(t.ctx, gone)
 	t.must(err)
 	t.same("AccountByIdentity after it was given to another account", got, b)

@@ -44,7 +44,8 @@ func chromium(t *testing.T, base string) *browser {
 	if err != nil {
 		t.Fatal("Chromium is missing: install it (Debian: apt-get install chromium), or run make test, which does")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WSURLReadTimeout(time.Minute))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
+		chromedp.WSURLReadTimeout(time.Minute))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // its sandbox cannot be built by root
 	}
@@ -73,7 +74,8 @@ func (b *browser) listen() {
 		case *runtime.EventExceptionThrown:
 			b.faults = append(b.faults, e.ExceptionDetails.Text)
 		case *log.EventEntryAdded:
-			if e.Entry.Source == log.EntrySourceSecurity || e.Entry.Source == log.EntrySourceViolation || e.Entry.Source == log.EntrySourceJavascript {
+			if e.Entry.Source == log.EntrySourceSecurity || e.Entry.Source == log.EntrySourceViolation ||
+				e.Entry.Source == log.EntrySourceJavascript {
 				b.faults = append(b.faults, e.Entry.Text)
 			}
 		case *network.EventRequestWillBeSent:
@@ -225,7 +227,8 @@ func TestPeopleInABrowser(t *testing.T) {
 	r := start(t, settings(t, folder(t)))
 	b := chromium(t, r.PagesURL())
 	b.open("/", "Set up Latchward")
-	b.fill("#secret", setupSecret(t, r), "#name", "Ada <b>Example</b>", "#email", adaEmail, "#new", adaPassword, "#again", "other")
+	b.fill("#secret", setupSecret(t, r), "#name", "Ada <b>Example</b>", "#email", adaEmail, "#new", adaPassword, "#again",
+		"other")
 	b.submit("main form", "Set up Latchward")
 	if text := b.text("[role=alert]"); !strings.Contains(text, "differ") {
 		t.Errorf("two different passwords: %s", text)

@@ -55,13 +55,14 @@ func startWithProvider(t *testing.T, pairs ...string) *running {
 	pages := freeAddress(t)
 	address := "http://localhost:" + pages[strings.LastIndexByte(pages, ':')+1:]
 	issuer := startProvider(t, address+"/signin/oidc/callback")
-	c := settings(t, folder(t), append([]string{"pages.listen", pages, "oidc.issuer", issuer, "oidc.client_id", clientID}, pairs...)...)
+	c := settings(t, folder(t), append([]string{"pages.listen", pages, "oidc.issuer", issuer, "oidc.client_id", clientID},
+		pairs...)...)
 	c.OIDCSecret = secretOf(clientSecret)
 	return start(t, c)
 }
 
-// atProvider signs in at the provider, whose form is shown, and follows the way back up to the callback, which it returns
-// without having gone there.
+// atProvider signs in at the provider, whose form is shown, and follows the way back up to the callback, which it
+// returns without having gone there.
 func (v *visitor) atProvider(form *http.Response, user string) *url.URL {
 	v.t.Helper()
 	login := form.Request.URL
@@ -121,7 +122,8 @@ func TestSignInAtProvider(t *testing.T) {
 		t.Errorf("users: %s", list.body)
 	}
 	again := visit(t, r.PagesURL())
-	again.get(again.atProvider(again.toProvider("/signin/oidc"), user).RequestURI()).want(t, "a second time", 200, "Your account")
+	again.get(again.atProvider(again.toProvider("/signin/oidc"), user).RequestURI()).want(t, "a second time", 200,
+		"Your account")
 	if after := ada.get("/api/latchward/users"); after.body != list.body {
 		t.Errorf("a second sign-in made a second user: %s", after.body)
 	}
@@ -175,13 +177,15 @@ func TestLinkProvider(t *testing.T) {
 	if id == nil {
 		t.Fatalf("no identity on the page: %s", page.body)
 	}
-	ada.post("/account/oidc/remove", "issuer", id[1], "subject", id[2]).want(t, "unlinking", 200, "cannot sign in there any more")
+	ada.post("/account/oidc/remove", "issuer", id[1], "subject", id[2]).want(t, "unlinking", 200,
+		"cannot sign in there any more")
 	gone := visit(t, r.PagesURL())
 	gone.get(gone.atProvider(gone.toProvider("/signin/oidc"), "test-user2").RequestURI()).want(t, "after unlinking", 401)
 
 	// Linking ends with the session that began it.
 	back := ada.atProvider(ada.toProvider("/account/oidc"), "test-user2")
-	ada.post("/signin", "email", "test-user2@zitadel.ch", "password", adaPassword).want(t, "another session", 200, "Your account")
+	ada.post("/signin", "email", "test-user2@zitadel.ch", "password", adaPassword).want(t, "another session", 200,
+		"Your account")
 	ada.get(back.RequestURI()).want(t, "linking in another session", 400, "Begin again")
 }
 

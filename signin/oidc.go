@@ -99,7 +99,8 @@ func (c *OIDC) discover(ctx context.Context) (*oidc.Provider, error) {
 	provider, err := oidc.NewProvider(ctx, c.o.Issuer)
 	if err != nil {
 		c.failedAt, c.failure = c.o.Now(), &latchward.Error{
-			Code: latchward.CodeUnavailable, Message: "The provider does not answer as it should. Try again in a moment.", Err: err,
+			Code: latchward.CodeUnavailable, Err: err,
+			Message: "The provider does not answer as it should. Try again in a moment.",
 		}
 		return nil, c.failure
 	}
@@ -210,8 +211,9 @@ func (c *OIDC) checkAnswer(answer url.Values, f providerFlow) error {
 
 // badAnswer is about an answer that no honest flow ends with, or that came a second time.
 func badAnswer(cause error) error {
-	return &latchward.Error{Code: latchward.CodeInvalid, Message: "This sign-in is over or was not begun here. Begin again.",
-		Err: cause}
+	return &latchward.Error{Code: latchward.CodeInvalid,
+		Message: "This sign-in is over or was not begun here. Begin again.",
+		Err:     cause}
 }
 
 func exchangeFailed(err error) error {
@@ -220,6 +222,7 @@ func exchangeFailed(err error) error {
 		// What the provider says of it may quote the code.
 		return badAnswer(errors.New("the provider refused the code: " + refused.ErrorCode))
 	}
-	return &latchward.Error{Code: latchward.CodeUnavailable, Message: "The provider does not answer. Try again in a moment.",
-		Err: errors.New("exchanging the code failed")}
+	return &latchward.Error{Code: latchward.CodeUnavailable,
+		Message: "The provider does not answer. Try again in a moment.",
+		Err:     errors.New("exchanging the code failed")}
 }

@@ -111,7 +111,10 @@ func pagesAt(t *testing.T, l *liar) (*httptest.Server, *memory.Store) {
 func signInWith(t *testing.T, l *liar, pages *httptest.Server, edit func(claims map[string]any)) int {
 	t.Helper()
 	jar, _ := cookiejar.New(nil)
-	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	get := func(address string) *http.Response {
 		response, err := client.Get(address)
 		if err != nil {
@@ -134,7 +137,8 @@ func signInWith(t *testing.T, l *liar, pages *httptest.Server, edit func(claims 
 		"name": "Ada", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
 	}
 	edit(l.claims)
-	status := get(pages.URL + "/signin/oidc/callback?" + url.Values{"state": {q.Get("state")}, "code": {"c"}}.Encode()).StatusCode
+	status := get(pages.URL + "/signin/oidc/callback?" + url.Values{"state": {q.Get("state")},
+		"code": {"c"}}.Encode()).StatusCode
 	sum := sha256.Sum256([]byte(l.asked.Get("code_verifier")))
 	if base64.RawURLEncoding.EncodeToString(sum[:]) != q.Get("code_challenge") {
 		t.Errorf("the verifier %q does not fit the challenge", l.asked.Get("code_verifier"))

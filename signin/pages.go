@@ -48,7 +48,8 @@ type pages struct {
 // page answers one request; what it returns is shown to the person.
 type page func(w http.ResponseWriter, r *http.Request) error
 
-// Pages returns the pages on which people sign in and look after their accounts: /signin, /signout, /setup and /account.
+// Pages returns the pages on which people sign in and look after their accounts: /signin, /signout, /setup and
+// /account.
 // They need no script but for passkeys, load nothing from elsewhere, and may be shown in no frame.
 func Pages(o PagesOptions) (http.Handler, error) {
 	p := &pages{PagesOptions: o, log: o.Logger}

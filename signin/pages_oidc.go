@@ -65,7 +65,8 @@ func (p *pages) providerReturn(w http.ResponseWriter, r *http.Request) error {
 }
 
 // link adds an identity to the account of whoever began, if they are still signed in.
-func (p *pages) link(w http.ResponseWriter, r *http.Request, id latchward.LinkedIdentity, by latchward.SessionID) error {
+func (p *pages) link(w http.ResponseWriter, r *http.Request, id latchward.LinkedIdentity,
+	by latchward.SessionID) error {
 	return p.signedIn(func(w http.ResponseWriter, r *http.Request) error {
 		if session, _ := latchward.SessionFrom(r.Context()); session.ID != by {
 			return badAnswer(nil)

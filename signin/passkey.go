@@ -89,7 +89,8 @@ func kept(c *webauthn.Credential) (latchward.Passkey, error) {
 }
 
 func errPasskey(cause error) error {
-	return &latchward.Error{Code: latchward.CodeUnauthenticated, Message: "This passkey was not accepted. Try again.", Err: cause}
+	return &latchward.Error{Code: latchward.CodeUnauthenticated, Message: "This passkey was not accepted. Try again.",
+		Err: cause}
 }
 
 // passkeyRequest is what the script sends: the name of a new passkey, and what the browser's API answered.

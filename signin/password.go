@@ -40,7 +40,8 @@ type PasswordOptions struct {
 }
 
 // Passwords makes digests of passwords with argon2id. At most four are made at a time, and at most 64 more callers wait
-// for their turn: whoever guesses in parallel slows down other guesses, and nothing else. It is safe for concurrent use.
+// for their turn: whoever guesses in parallel slows down other guesses, and nothing else. It is safe for concurrent
+// use.
 type Passwords struct {
 	o       PasswordOptions
 	measure sync.Once

@@ -53,7 +53,8 @@ func TestOutdatedPasswords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for o, want := range map[signin.PasswordOptions]bool{
-		{Memory: 64, Passes: 1}: false, {Memory: 32, Passes: 1}: false, {Memory: 128, Passes: 1}: true, {Memory: 64, Passes: 2}: true,
+		{Memory: 64, Passes: 1}: false, {Memory: 32, Passes: 1}: false, {Memory: 128, Passes: 1}: true, {Memory: 64,
+			Passes: 2}: true,
 	} {
 		if got := signin.NewPasswords(o).Outdated(digest); got != want {
 			t.Errorf("%+v: %v", o, got)
@@ -64,7 +65,8 @@ func TestOutdatedPasswords(t *testing.T) {
 // bar 117: the default costs what OWASP asks for at least
 func TestDefaultCost(t *testing.T) {
 	digest, err := signin.NewPasswords(signin.PasswordOptions{}).Digest(t.Context(), text("secret"))
-	if err != nil || !strings.Contains(digest, "$m=19456,t=") || strings.Contains(digest, "t=1,") || strings.Contains(digest, "t=0,") {
+	if err != nil || !strings.Contains(digest, "$m=19456,t=") || strings.Contains(digest, "t=1,") ||
+		strings.Contains(digest, "t=0,") {
 		t.Errorf("%s, %v", digest, err)
 	}
 }
