@@ -20,17 +20,22 @@ type cli struct {
 	JWT    string `name:"jwt" help:"JWT for --server; better in the environment, where other users do not see it." placeholder:"JWT" env:"LATCHWARD_JWT,ADMIN_JWT"`
 	Output string `short:"o" help:"Form of what is printed: table, or json as the API gives it." enum:"table,json" default:"table"`
 
-	Serve      serveCommand      `cmd:"" help:"Run the server: management API, verify API and gateway."`
-	Demo       demoCommand       `cmd:"" help:"Run a sample API behind Latchward, with tokens to try, in a temporary folder."`
-	Token      tokenCommands     `cmd:"" help:"Create, list and change API tokens."`
-	User       userCommands      `cmd:"" help:"Add, list and change users."`
-	Keys       keysCommands      `cmd:"" help:"Show, rotate and drop the server keys."`
-	Audit      auditCommands     `cmd:"" help:"Show, check and export who changed what, or tried to."`
-	JWTCommand jwtCommand        `cmd:"" name:"jwt" help:"Make a JWT with which a person can call the management API."`
-	Migrate    migrateCommands   `cmd:"" help:"Show and update the schema of the database."`
-	Version    versionCommand    `cmd:"" help:"Show which version this is."`
-	Completion completionCommand `cmd:"" help:"Print a script that makes the shell complete latchward's commands."`
-	Complete   completeCommand   `cmd:"" hidden:"" help:"Print the words that may come next."`
+	Serve      serveCommand       `cmd:"" help:"Run the server: management API, verify API and gateway."`
+	Demo       demoCommand        `cmd:"" help:"Run a sample API behind Latchward, with tokens to try, in a temporary folder."`
+	Token      tokenCommands      `cmd:"" help:"Create, list and change API tokens."`
+	User       userCommands       `cmd:"" help:"Add, list and change users."`
+	Group      groupCommands      `cmd:"" help:"Make and change groups, and say who is a member."`
+	Role       roleCommands       `cmd:"" help:"Make and change roles."`
+	License    licenseCommands    `cmd:"" help:"Make and change licenses."`
+	Permission permissionCommands `cmd:"" help:"Show and explain what can be granted."`
+	Explain    explainCommand     `cmd:"" help:"Say whether a request would be allowed, and why not."`
+	Keys       keysCommands       `cmd:"" help:"Show, rotate and drop the server keys."`
+	Audit      auditCommands      `cmd:"" help:"Show, check and export who changed what, or tried to."`
+	JWTCommand jwtCommand         `cmd:"" name:"jwt" help:"Make a JWT with which a person can call the management API."`
+	Migrate    migrateCommands    `cmd:"" help:"Show and update the schema of the database."`
+	Version    versionCommand     `cmd:"" help:"Show which version this is."`
+	Completion completionCommand  `cmd:"" help:"Print a script that makes the shell complete latchward's commands."`
+	Complete   completeCommand    `cmd:"" hidden:"" help:"Print the words that may come next."`
 }
 
 const description = `Latchward issues, verifies, limits, observes, rotates and revokes API tokens.

@@ -16,7 +16,8 @@ type tokenCommands struct {
 	Update  tokenUpdate  `cmd:"" help:"Change a token; what is not named stays."`
 	Enable  tokenEnable  `cmd:"" help:"Let an inactive token work again."`
 	Disable tokenDisable `cmd:"" help:"Stop a token from working, until it is enabled again."`
-	Rotate  tokenRotate  `cmd:"" help:"Give a token a new secret; the old one stops working at once."`
+	Rights  tokenRights  `cmd:"" help:"Show what a token holds, and from where."`
+	Rotate  tokenRotate  `cmd:"" help:"Give a token a new secret; the old one stops working at once, or after some grace."`
 	Revoke  tokenRevoke  `cmd:"" help:"End a token for good and keep its record."`
 	Delete  tokenDelete  `cmd:"" help:"Remove a token and its record."`
 	Usage   tokenUsage   `cmd:"" help:"Show what a token did, or all of them."`
@@ -49,6 +50,7 @@ func (c *tokenCreate) Run(ctx context.Context, s *session) error {
 		RateLimit: change.RateLimit, ExpiresAt: change.ExpiresAt, AllowedEndpoints: change.AllowedEndpoints,
 		AllowedNetworks: change.AllowedNetworks, Permissions: change.Permissions, NotBefore: change.NotBefore,
 		IdleTimeoutDays: change.IdleTimeoutDays, Tags: change.Tags, Metadata: change.Metadata, Reuse: change.Reuse,
+		Roles: change.Roles, Groups: change.Groups, Licenses: change.Licenses,
 	}
 	if c.Kind == string(latchward.KindService) && !asked.Permissions.Set {
 		asked.Permissions = rest.Some([]string{})
@@ -190,7 +192,8 @@ func tokenDetails(t *rest.Token) table {
 		{"Name", t.Name}, {"Description", optional(t.Description)}, {"Kind", string(t.Kind)}, {"Status", status},
 		{"Secret", t.Prefix + "..."}, {"Owner", fmt.Sprintf("%s (%s %d)", t.Owner.Name, t.Owner.Type, t.Owner.ID)},
 		{"Limit", number(t.RateLimit) + " requests a minute"}, {"Endpoints", list(t.AllowedEndpoints, "all")},
-		{"Networks", list(t.AllowedNetworks, "all")}, {"Permissions", permissions}, {"Tags", list(t.Tags, "-")},
+		{"Networks", list(t.AllowedNetworks, "all")}, {"Permissions", permissions}, {"Roles", list(t.Roles, "-")},
+		{"Groups", list(t.Groups, "-")}, {"Licenses", list(t.Licenses, "-")}, {"Tags", list(t.Tags, "-")},
 		{"Not before", moment(t.NotBefore, "-")}, {"Expires", moment(t.ExpiresAt, "never")}, {"Goes idle", idle},
 		{"Last used", moment(t.LastUsedAt, "never")}, {"Created", moment(t.CreatedAt, "-")},
 		{"Updated", moment(t.UpdatedAt, "-")},

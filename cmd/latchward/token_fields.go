@@ -16,12 +16,28 @@ type tokenFields struct {
 	Endpoint    []string `help:"Allowed endpoint, such as '/products*' or 'GET,POST /orders'; may be repeated." placeholder:"PATTERN" sep:"none"`
 	Network     []string `help:"Allowed client network or address; may be repeated." placeholder:"CIDR"`
 	Permission  []string `help:"Permission, such as tokens.verify; may be repeated." placeholder:"NAME"`
-	Expires     *moments `help:"Date or time from which on it is expired." placeholder:"WHEN"`
-	NotBefore   *moments `help:"Date or time before which it is not valid." placeholder:"WHEN"`
-	IdleDays    *int     `help:"Days without use after which it goes inactive; 0 for never." placeholder:"N"`
-	Tag         []string `help:"Tag; may be repeated." placeholder:"TAG"`
-	Metadata    *string  `help:"JSON object to keep with it." placeholder:"JSON"`
-	Reuse       *string  `help:"What the use of a rotated-out secret brings about: alert (default), disable or revoke." placeholder:"POLICY"`
+	heldFields
+	Expires   *moments `help:"Date or time from which on it is expired." placeholder:"WHEN"`
+	NotBefore *moments `help:"Date or time before which it is not valid." placeholder:"WHEN"`
+	IdleDays  *int     `help:"Days without use after which it goes inactive; 0 for never." placeholder:"N"`
+	Tag       []string `help:"Tag; may be repeated." placeholder:"TAG"`
+	Metadata  *string  `help:"JSON object to keep with it." placeholder:"JSON"`
+	Reuse     *string  `help:"What the use of a rotated-out secret brings about: alert (default), disable or revoke." placeholder:"POLICY"`
+}
+
+// heldFields name what a user or service token is to have.
+type heldFields struct {
+	Role    []string `help:"Role to have; may be repeated, and - is none." placeholder:"NAME"`
+	Group   []string `help:"Group to be a member of; may be repeated, and - is none." placeholder:"NAME"`
+	License []string `help:"License to take a seat of; may be repeated, and - is none." placeholder:"NAME"`
+}
+
+func (f *heldFields) set(roles, groups, licenses *rest.Optional[[]string]) {
+	for member, names := range map[*rest.Optional[[]string]][]string{roles: f.Role, groups: f.Group, licenses: f.License} {
+		if givenList(member, names); len(names) == 1 && names[0] == "-" {
+			*member = rest.Some([]string{})
+		}
+	}
 }
 
 // moments is a time as the API takes it: a date alone is its midnight in UTC.
@@ -44,6 +60,7 @@ func (f *tokenFields) change() (rest.TokenChange, error) {
 	givenList(&c.AllowedNetworks, f.Network)
 	givenList(&c.Permissions, f.Permission)
 	givenList(&c.Tags, f.Tag)
+	f.set(&c.Roles, &c.Groups, &c.Licenses)
 	if f.Expires != nil {
 		c.ExpiresAt = rest.Some(f.Expires.Time)
 	}

@@ -18,6 +18,7 @@ type userCommands struct {
 	Code    userCode    `cmd:"" name:"password-code" help:"Let a user set a password on the sign-in page, once within a day."`
 	Reset   userReset   `cmd:"" name:"reset-second-factor" help:"Turn codes off for a user who lost the authenticator app."`
 	SignOut userSignOut `cmd:"" name:"sign-out" help:"End all sessions of a user."`
+	Rights  userRights  `cmd:"" help:"Show what a user holds, and from where."`
 	Remove  userRemove  `cmd:"" help:"Remove a user and revoke all tokens of the user."`
 }
 
@@ -26,6 +27,7 @@ type userAdd struct {
 	Name       string  `help:"Name of the user." placeholder:"TEXT"`
 	Admin      bool    `help:"The user may manage everything."`
 	ExternalID *string `help:"The sub of the user's JWTs; by default the e-mail." placeholder:"SUB"`
+	heldFields
 }
 
 // Help implements kong.HelpProvider.
@@ -41,6 +43,7 @@ func (c *userAdd) Run(ctx context.Context, s *session) error {
 		Email: rest.Some(c.Email), Name: rest.Some(c.Name), ExternalID: rest.Some(c.Email), Administrator: c.Admin,
 	}
 	given(&asked.ExternalID, c.ExternalID)
+	c.set(&asked.Roles, &asked.Groups, &asked.Licenses)
 	return s.with(ctx, func(client *rest.Client) error { return s.user(client.CreateUser(ctx, asked)) })
 }
 
@@ -115,6 +118,7 @@ type userUpdate struct {
 	Email      *string `help:"New e-mail." placeholder:"E-MAIL"`
 	ExternalID *string `help:"New sub of the user's JWTs." placeholder:"SUB"`
 	Admin      *bool   `help:"Whether the user may manage everything." negatable:""`
+	heldFields
 }
 
 func (c *userUpdate) Run(ctx context.Context, s *session) error {
@@ -122,6 +126,7 @@ func (c *userUpdate) Run(ctx context.Context, s *session) error {
 	given(&change.Name, c.Name)
 	given(&change.Email, c.Email)
 	given(&change.ExternalID, c.ExternalID)
+	c.set(&change.Roles, &change.Groups, &change.Licenses)
 	return s.changeUser(ctx, c.User, change)
 }
 
