@@ -205,11 +205,7 @@ const introductionText = `Latchward is running with a sample store API behind it
 
   API and gateway  {{.URL}}
   API reference    {{.URL}}/api/latchward/docs
-	URL, PagesURL, OperationsURL, Folder    string
-	Email, Password                         string // of the administrator, on the pages
-	AdminJWT, Token, VerifyToken, TillToken string
-	DeviceID                                latchward.TokenID
-	tokens                                  demo.Tokens
+  Pages            {{.PagesURL}}  (sign in as {{.Email}} with {{.Password}})
   Metrics, health  {{.OperationsURL}}/metrics  {{.OperationsURL}}/readyz
   Data folder      {{.Folder}}
 
