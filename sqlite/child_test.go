@@ -20,6 +20,7 @@ var children = map[string]func(path string) error{
 	"open":    openInChild,
 	"migrate": migrateInChild,
 	"load":    loadInChild,
+	"backup":  backupInChild,
 }
 
 const childVariable = "LATCHWARD_TEST_CHILD"

@@ -33,6 +33,7 @@ type cli struct {
 	Audit      auditCommands      `cmd:"" help:"Show, check and export who changed what, or tried to."`
 	JWTCommand jwtCommand         `cmd:"" name:"jwt" help:"Make a JWT with which a person can call the management API."`
 	Migrate    migrateCommands    `cmd:"" help:"Show and update the schema of the database."`
+	Backup     backupCommand      `cmd:"" help:"Copy the database into a file, also while a server runs."`
 	Version    versionCommand     `cmd:"" help:"Show which version this is."`
 	Completion completionCommand  `cmd:"" help:"Print a script that makes the shell complete latchward's commands."`
 	Complete   completeCommand    `cmd:"" hidden:"" help:"Print the words that may come next."`
