@@ -21,7 +21,6 @@ ALTER TABLE audit_entries ADD COLUMN key_version INTEGER NOT NULL DEFAULT 0; -- 
 ALTER TABLE audit_entries ADD COLUMN hash BLOB;
 ALTER TABLE audit_entries ADD COLUMN seal BLOB;
 CREATE INDEX audit_entries_actor ON audit_entries (actor_type, actor_id);
-CREATE INDEX audit_entries_at ON audit_entries (at);
 `
 
 // chainAudit is the migration that makes a chain of the audit log. It is written in Go, because SQLite cannot compute

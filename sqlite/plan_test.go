@@ -89,6 +89,13 @@ func TestPlans(t *testing.T) {
 			"SEARCH audit_entries USING INTEGER PRIMARY KEY (rowid<?)", "TEMP"},
 		{"audit of a target", audit(latchward.AuditFilter{TargetType: "token", TargetID: 1, Before: 9}),
 			"SEARCH audit_entries USING INDEX audit_entries_target (target_type=? AND target_id=?", "TEMP"},
+		{"audit of an actor", audit(latchward.AuditFilter{ActorType: "user", ActorID: 1, After: 9, Oldest: true}),
+			"SEARCH audit_entries USING INDEX audit_entries_actor (actor_type=? AND actor_id=? AND rowid>?)", "TEMP"},
+		{"audit after", audit(latchward.AuditFilter{From: now, After: 9, Oldest: true}),
+			"SEARCH audit_entries USING INTEGER PRIMARY KEY (rowid>?)", "TEMP"},
+		{"head of the audit log", auditHead, "SCAN audit_entries", "TEMP"}, // by id, of one row
+		{"erase an actor", eraseActor, "INDEX audit_entries_actor (actor_type=? AND actor_id=?)", "SCAN"},
+		{"erase a target", eraseTarget(), "INDEX audit_entries_target (target_type=? AND target_id=?)", "SCAN"},
 		{"audit by action", audit(latchward.AuditFilter{Action: "x"}), "USING INDEX audit_entries_action (action=?", "TEMP"},
 		{"deleted tokens", nextDeleted, "INDEX api_tokens_deleted", "SCAN"},
 		{"usage of a deleted token", forgetEvents, "api_token_usage_token (token_id=?)", "SCAN api_token_usage"},
