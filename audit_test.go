@@ -91,6 +91,8 @@ func TestChainOutlivesServerKeys(t *testing.T) {
 	f := newFixture(t, nil)
 	f.create(t, latchward.NewToken{})
 	old := f.Keys().Current()
+	first, err := f.AuditAnchor(f.ctx)
+	f.must(t, err, "")
 	ring, err := f.Keys().Rotate(latchtest.Seeded(9), f.clock())
 	if err == nil {
 		err = f.UseKeys(f.ctx, ring)
@@ -99,15 +101,16 @@ func TestChainOutlivesServerKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.create(t, latchward.NewToken{})
-	if ring, err = ring.Drop(old); err == nil {
-		err = f.UseKeys(f.ctx, ring)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if report := f.intact(t); report.Unproven != 0 || report.Entries != 5 {
+	before, err := f.AuditAnchor(f.ctx)
+	f.must(t, err, "")
+	ring, err = ring.Drop(old)
+	f.must(t, err, "")
+	f.must(t, f.UseKeys(f.ctx, ring), "")
+	if report := f.intact(t, first, before); report.Unproven != 0 || report.Entries != 5 || report.Anchors != 1 {
 		t.Errorf("%+v", report)
 	}
+	_, err = f.VerifyAudit(f.ctx, []latchward.AuditAnchor{first})
+	f.must(t, err, latchward.CodeInvalid)
 }
 
 // Whoever has the database but not the server key can make a chain of right hashes, but no seals.

@@ -2,6 +2,7 @@ package latchward
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,19 +41,26 @@ func (e *UnreadableEntry) Error() string {
 func (e *UnreadableEntry) Unwrap() error { return e.Err }
 
 // VerifyAudit checks the whole audit log, entry by entry, and that it still holds what the anchors say. It needs
-// audit.read. An anchor that is not genuine is an Error of code invalid.
+// audit.read. Anchors under server keys that were dropped are passed over. The error is of code invalid when an anchor
+// is forged, or when all were passed over.
 func (s *Service) VerifyAudit(ctx context.Context, anchors []AuditAnchor) (AuditReport, error) {
 	if _, err := holder(ctx, PermissionAuditRead); err != nil {
 		return AuditReport{}, err
 	}
-	v := auditVerification{keys: s.keys.Load(), anchors: slices.Clone(anchors)}
+	v := auditVerification{keys: s.keys.Load()}
 	for i, a := range anchors {
-		if problem := a.genuine(v.keys); problem != "" {
-			return AuditReport{}, Invalid(fmt.Sprintf("anchors[%d]", i), "the anchor of entry %d proves nothing: %s", a.ID, problem)
+		switch genuine, held := a.genuine(v.keys); {
+		case genuine:
+			v.anchors = append(v.anchors, a)
+		case held:
+			return AuditReport{}, Invalid(fmt.Sprintf("anchors[%d]", i), "the anchor of entry %d is forged: its signature is wrong", a.ID)
 		}
 	}
-	slices.SortFunc(v.anchors, func(a, b AuditAnchor) int { return int(min(1, max(-1, a.ID-b.ID))) })
-	v.report.Anchors = len(anchors)
+	if len(anchors) > 0 && len(v.anchors) == 0 {
+		return AuditReport{}, Invalid("anchors", "were all signed with server keys that were dropped: give newer ones")
+	}
+	slices.SortFunc(v.anchors, func(a, b AuditAnchor) int { return cmp.Compare(a.ID, b.ID) })
+	v.report.Anchors = len(v.anchors)
 	if err := s.eachEntry(ctx, AuditFilter{}, v.check); err != nil && !errors.Is(err, errBadEntry) {
 		var unreadable *UnreadableEntry
 		if !errors.As(err, &unreadable) {
