@@ -13,9 +13,10 @@ import (
 )
 
 // AuditProof is what makes it noticed when an audit entry is changed behind Latchward's back. Each entry is hashed
-// together with the hash of the one before it and with a seal under the server key, which the database does not hold. What tells who somebody is goes into the hash as a digest only, under a key that is made for this entry
-// and kept beside it: taking the texts and the key away erases a person and leaves the chain as it was. Without the
-// key nothing can be learned from the digest, not even by trying names; with it no server key is needed to check it.
+// together with the hash of the one before it and with a seal under the server key, which the database does not hold.
+// What tells who somebody is goes into the hash as a digest only, under a key that is made for this entry and kept
+// beside it: taking the texts and the key away erases a person and leaves the chain as it was. Without the key nothing
+// can be learned from the digest, not even by trying names; with it no server key is needed to check it.
 type AuditProof struct {
 	ActorKey     []byte // 16 bytes; nil once the actor is erased
 	ActorDigest  []byte // 32 bytes: HMAC-SHA-256 of the actor's name, address and user agent
