@@ -20,6 +20,8 @@ const (
 	maxLogLine = 7 << 10
 	// maxLogContext is the most that a text takes which stands in every line of a logger.
 	maxLogContext = 256
+	// maxTokenBegin is longer than a piece of a token that is too short to be taken for one.
+	maxTokenBegin = 128
 )
 
 // newLogger returns a logger that writes one line for each event, of at most 8 KiB, and hides what looks like a
@@ -99,10 +101,12 @@ func (h *careful) attr(a slog.Attr, most int) slog.Attr {
 // text hides credentials in a text and cuts it so that it takes at most so many bytes in a line.
 func (h *careful) text(text string, most int) string {
 	const more = "..."
-	if len(text) > 1<<16 { // enough to fill a line with, and to find what must be hidden in it
-		text = text[:1<<16]
+	long := len(text) > 4*maxLogText // and what is behind that is not looked at
+	text = h.credential.ReplaceAllString(text[:min(len(text), 4*maxLogText)], "[redacted]")
+	if long { // what may be the beginning of a token goes, too
+		text = text[:max(0, len(text)-maxTokenBegin)] + more
 	}
-	text = strings.Map(visible, h.credential.ReplaceAllString(text, "[redacted]"))
+	text = strings.Map(visible, text)
 	size, end := 0, 0 // end is where the text would have to be cut for the mark to fit in
 	for i, r := range text {
 		if size <= most-len(more) {

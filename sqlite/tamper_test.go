@@ -1,3 +1,7 @@
+//go:build !race
+
+// Nothing runs at the same time here: the race detector would only make it slow.
+
 package sqlite
 
 import (
