@@ -107,6 +107,23 @@ func TestREADMEGateway(t *testing.T) {
 			t.Errorf("no %q in what was printed:\n%s", want, text)
 		}
 	}
+	checkREADMERights(t, shell(t, folder, environment, ports.Replace(strings.Join(some(t, "Rights, as they open and close", "sh", 3), "\n"))))
+}
+
+// checkREADMERights compares what the commands about rights printed with what the README says that they do.
+func checkREADMERights(t *testing.T, text string) {
+	t.Helper()
+	rest := text
+	for _, want := range []string{
+		`"reason":"allowed"`, `"reason":"insufficient_permissions"`, "It would be refused: insufficient_permissions",
+		"Lacking: stock.write", `"reason":"license_missing"`, `"reason":"allowed"`, `"reason":"owner_disabled"`,
+	} {
+		_, after, ok := strings.Cut(rest, want)
+		if !ok {
+			t.Fatalf("no %q where it should be in:\n%s", want, text)
+		}
+		rest = after
+	}
 }
 
 // TestREADMECompiles gives the README's Go to the compiler.

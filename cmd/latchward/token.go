@@ -27,7 +27,7 @@ type tokenCreate struct {
 	Name string `arg:"" optional:"" help:"Name by which people recognise it."`
 	tokenFields
 	Kind  string `help:"personal (acts as its owner) or service (acts as itself)." enum:"personal,service" default:"personal"`
-	Owner string `help:"Id or e-mail of its owner; by default whoever asks, or the first administrator." placeholder:"USER"`
+	Owner string `help:"Its owner: id or e-mail of a user, or group:NAME; by default whoever asks, or the first administrator." placeholder:"OWNER"`
 	Quiet bool   `short:"q" help:"Print the secret alone."`
 }
 
@@ -37,6 +37,7 @@ func (tokenCreate) Help() string {
   latchward token create "WordPress - example.com" --rate-limit 200 --endpoint '/products*' --endpoint '/stores*'
   latchward token create "Hive 7" --idle-days 0 --owner ben@example.com
   latchward token create "Telemetry service" --kind service --permission tokens.verify
+  latchward token create "Scanner 1" --kind service --owner group:warehouse --role stock-keeper --license scanner
   export TOKEN=$(latchward token create "Nightly job" --expires 2027-01-01 --quiet)`
 }
 
@@ -92,7 +93,10 @@ func (s *session) issued(reply rest.TokenReply, quiet bool) error {
 type tokenList struct {
 	Status        string   `help:"Only active, inactive, expired or revoked ones." placeholder:"STATUS"`
 	Kind          string   `help:"Only personal or service tokens." placeholder:"KIND"`
-	Owner         string   `help:"Only those of this user, by id or e-mail." placeholder:"USER"`
+	Owner         string   `help:"Only those of this owner: id or e-mail of a user, or group:NAME." placeholder:"OWNER"`
+	Role          string   `help:"Only service tokens with this role of their own." placeholder:"NAME"`
+	Group         string   `help:"Only service tokens that are members of this group." placeholder:"NAME"`
+	License       string   `help:"Only service tokens with a seat of this license." placeholder:"NAME"`
 	Query         string   `help:"Only those with this in the name, description or beginning of the secret." placeholder:"TEXT"`
 	Tag           string   `help:"Only those with this tag." placeholder:"TAG"`
 	UnusedSince   *moments `help:"Only those not used since." placeholder:"WHEN"`
@@ -107,6 +111,7 @@ func (c *tokenList) Run(ctx context.Context, s *session) error {
 	query := rest.TokenQuery{
 		Limit: c.Limit, Cursor: c.Cursor, Sort: latchward.TokenSort(c.Sort), Order: rest.Order(c.Order),
 		Status: latchward.Status(c.Status), Kind: latchward.Kind(c.Kind), Text: c.Query, Tag: c.Tag,
+		Role: c.Role, Group: c.Group, License: c.License,
 	}
 	if c.UnusedSince != nil {
 		query.UnusedSince = c.UnusedSince.Time

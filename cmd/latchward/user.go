@@ -56,7 +56,9 @@ func (s *session) user(reply rest.UserReply, err error) error {
 }
 
 func userTable(users []rest.User) table {
-	t := table{header: []string{"ID", "NAME", "E-MAIL", "EXTERNAL ID", "ADMINISTRATOR", "STATUS", "CREATED"}}
+	t := table{header: []string{
+		"ID", "NAME", "E-MAIL", "EXTERNAL ID", "ADMINISTRATOR", "STATUS", "CREATED", "ROLES", "GROUPS", "LICENSES",
+	}}
 	for _, u := range users {
 		status := "active"
 		switch {
@@ -66,13 +68,16 @@ func userTable(users []rest.User) table {
 			status = "disabled"
 		}
 		t.add(number(u.ID), optional(u.Name), optional(u.Email), optional(u.ExternalID), yes(u.Administrator), status,
-			moment(u.CreatedAt, "-"))
+			moment(u.CreatedAt, "-"), list(u.Roles, "-"), list(u.Groups, "-"), list(u.Licenses, "-"))
 	}
 	return t
 }
 
 type userList struct {
 	Query   string `help:"Only those with this in the name, e-mail or external id." placeholder:"TEXT"`
+	Role    string `help:"Only those who have this role themselves." placeholder:"NAME"`
+	Group   string `help:"Only members of this group." placeholder:"NAME"`
+	License string `help:"Only those with a seat of this license." placeholder:"NAME"`
 	Removed bool   `help:"Removed users, too."`
 	Limit   int    `help:"At most this many (default 1000)." placeholder:"N"`
 	Cursor  string `help:"Continue a list where it was cut." placeholder:"CURSOR"`
@@ -82,6 +87,7 @@ func (c *userList) Run(ctx context.Context, s *session) error {
 	return s.with(ctx, func(client *rest.Client) error {
 		reply, err := client.Users(ctx, rest.UserQuery{
 			Text: c.Query, IncludeRemoved: c.Removed, Limit: c.Limit, Cursor: c.Cursor,
+			Role: c.Role, Group: c.Group, License: c.License,
 		})
 		if err != nil {
 			return err
