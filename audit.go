@@ -56,6 +56,7 @@ const (
 	ActionIdentityUnlink   = "account.identity_unlink"
 	ActionAuditExport      = "audit.export"
 	ActionAuditSeal        = "audit.seal" // the chain was sealed after an upgrade from a version that kept none
+	ActionRestore          = "restore"    // a backup was put into the place of the database
 )
 
 // AuditOutcome says what became of an attempt.

@@ -83,10 +83,12 @@ func unavailable(w http.ResponseWriter, _ *http.Request) {
 // asLocalAdministrator lets every request act as the local administrator: whoever can open the data folder could
 // change everything in it anyway.
 func asLocalAdministrator(next http.Handler) http.Handler {
-	principal := latchward.Principal{
-		Type: latchward.PrincipalLocal, Name: "local administrator", Administrator: true,
-	}
+	principal := localAdministrator()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(latchward.WithPrincipal(r.Context(), principal)))
 	})
+}
+
+func localAdministrator() latchward.Principal {
+	return latchward.Principal{Type: latchward.PrincipalLocal, Name: "local administrator", Administrator: true}
 }

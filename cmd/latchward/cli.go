@@ -34,6 +34,7 @@ type cli struct {
 	JWTCommand jwtCommand         `cmd:"" name:"jwt" help:"Make a JWT with which a person can call the management API."`
 	Migrate    migrateCommands    `cmd:"" help:"Show and update the schema of the database."`
 	Backup     backupCommand      `cmd:"" help:"Copy the database into a file, also while a server runs."`
+	Restore    restoreCommand     `cmd:"" help:"Put a backup into the place of the database. No server may be running."`
 	Version    versionCommand     `cmd:"" help:"Show which version this is."`
 	Completion completionCommand  `cmd:"" help:"Print a script that makes the shell complete latchward's commands."`
 	Complete   completeCommand    `cmd:"" hidden:"" help:"Print the words that may come next."`

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/sqlite"
+)
+
+// RestoreOptions says how a backup is restored.
+type RestoreOptions struct {
+	File               string
+	DryRun             bool // only say what would happen
+	AcceptResurrection bool // where nobody knows what was revoked since, let all tokens be as the backup has them
+}
+
+// Restored says what a restore did, or would do.
+type Restored struct {
+	Backed
+	Unknown       string // why nobody knows what changed after the backup; "" when that is known
+	Revoked       []*latchward.Token
+	DisableUsers  int
+	DisableGroups int
+	Deactivated   int    // tokens, because of Unknown
+	Replaced      string // file that holds the database that was replaced; "" if there was none
+}
+
+// Restore puts a backup into the place of the database of a data folder, on which no server may be running. No token comes
+// back that was revoked, rotated, disabled or deleted after the backup (bar 134): where the replaced database still tells,
+// those that changed are revoked, and where it does not, all start inactive. A key ring that does not fit is refused as
+// it is at a start. Errors are those of [sqlite.Restore] and [latchward.New].
+func Restore(ctx context.Context, c Config, o RestoreOptions) (Restored, error) {
+	if err := openFolder(c.Data); err != nil {
+		return Restored{}, err
+	}
+	r, err := sqlite.Restore(ctx, c.path(databaseFile), o.File, time.Now())
+	if err != nil {
+		return Restored{}, err
+	}
+	done, err := prepareRestored(ctx, c, r, o)
+	if err != nil || o.DryRun {
+		return done, errors.Join(err, r.Abandon())
+	}
+	done.Replaced, err = r.Finish()
+	return done, err
+}
+
+// prepareRestored changes the copy of a backup such that it revives nothing.
+func prepareRestored(ctx context.Context, c Config, r *sqlite.Restoration, o RestoreOptions) (done Restored, err error) {
+	k := &core{config: c, log: newLogger(&c), store: r.Store}
+	if err := k.openService(ctx); err != nil {
+		return done, err
+	}
+	done = Restored{Backed: r.Backed, DisableUsers: len(r.Since.Users), DisableGroups: len(r.Since.Groups)}
+	if r.Unknown != nil {
+		done.Unknown = latchward.ErrorMessage(r.Unknown)
+		if !o.AcceptResurrection {
+			if done.Deactivated, err = r.Deactivate(ctx); err != nil {
+				return done, err
+			}
+		}
+	}
+	done.Revoked, err = k.service.Restore(latchward.WithPrincipal(ctx, localAdministrator()), latchward.Restoration{
+		Revoke: r.Since.Tokens, DisableUsers: r.Since.Users, DisableGroups: r.Since.Groups,
+		Facts: map[string]any{
+			"position": r.Backed.Position, "tokens": r.Backed.Tokens, "revoked": len(r.Since.Tokens),
+			"deactivated": done.Deactivated, "unknown": done.Unknown, "accept_resurrection": o.AcceptResurrection,
+		},
+	})
+	return done, err
+}
