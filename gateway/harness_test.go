@@ -39,7 +39,8 @@ type world struct {
 	upstream *upstream
 	address  string
 	events   chan latchward.UsageEvent
-	token    string // unrestricted
+	told     chan struct{} // an end of a stream is on record
+	token    string        // unrestricted
 }
 
 // start starts a world in which the upstream is served by handler; nil = answers with 200. The gateway has the base
@@ -47,12 +48,13 @@ type world struct {
 func start(t *testing.T, handler http.Handler, edit ...func(*gateway.Options)) *world {
 	t.Helper()
 	w := &world{t: t, upstream: startUpstream(t, handler), events: make(chan latchward.UsageEvent, 10_000)}
+	w.told = make(chan struct{}, 10_000)
 	w.service = newService(t)
 	w.token = w.issue(latchward.NewToken{})
 	o := gateway.Options{
 		Verifier: w.service, Recorder: w, Base: "/api",
 		Upstreams:   []gateway.Upstream{{Prefix: "/", URL: w.upstream.url("/v1")}},
-		StreamEnded: w.service.StreamEnded, StreamCheck: time.Millisecond,
+		StreamEnded: w.streamEnded, StreamCheck: time.Millisecond,
 	}
 	for _, e := range edit {
 		e(&o)
@@ -60,6 +62,11 @@ func start(t *testing.T, handler http.Handler, edit ...func(*gateway.Options)) *
 	w.gateway = newGateway(t, o)
 	w.address = w.listen(w.gateway)
 	return w
+}
+
+func (w *world) streamEnded(ctx context.Context, v latchward.Verdict) error {
+	defer func() { w.told <- struct{}{} }()
+	return w.service.StreamEnded(ctx, v)
 }
 
 func newService(t *testing.T) *latchward.Service {

@@ -220,6 +220,9 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 			if text, err := io.ReadAll(other.Body); err != nil || string(text) != "data: first\n\n" {
 				t.Errorf("a stream of another token ends with %q, %v", text, err)
 			}
+			for range 2 {
+				await(t, w.told, "the end of a stream to be on record")
+			}
 			if n := len(audited(t, w.service, id, reason)); n != 2 {
 				t.Errorf("%d audit entries, want 2", n)
 			}
