@@ -17,8 +17,8 @@ type Restoration struct {
 }
 
 // Restore makes a database that was restored safe to serve: it revokes tokens, disables users and groups, and leaves an
-// audit entry for each and one for the restore. All of it is one transaction. It returns the tokens it revoked. Only the
-// local administrator may do it.
+// audit entry for each and one for the restore. All of it is one transaction. It returns the tokens it revoked. Only
+// the local administrator may do it.
 func (s *Service) Restore(ctx context.Context, r Restoration) ([]*Token, error) {
 	p, err := actor(ctx)
 	if err != nil {

@@ -27,10 +27,10 @@ type Restored struct {
 	Replaced      string // file that holds the database that was replaced; "" if there was none
 }
 
-// Restore puts a backup into the place of the database of a data folder, on which no server may be running. No token comes
-// back that was revoked, rotated, disabled or deleted after the backup (bar 134): where the replaced database still tells,
-// those that changed are revoked, and where it does not, all start inactive. A key ring that does not fit is refused as
-// it is at a start. Errors are those of [sqlite.Restore] and [latchward.New].
+// Restore puts a backup into the place of the database of a data folder, on which no server may be running. No token
+// comes back that was revoked, rotated, disabled or deleted after the backup (bar 134): where the replaced database
+// still tells, those that changed are revoked, and where it does not, all start inactive. A key ring that does not fit
+// is refused as it is at a start. Errors are those of [sqlite.Restore] and [latchward.New].
 func Restore(ctx context.Context, c Config, o RestoreOptions) (Restored, error) {
 	if err := openFolder(c.Data); err != nil {
 		return Restored{}, err

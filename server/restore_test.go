@@ -60,8 +60,8 @@ func TestRestoreRevivesNothing(t *testing.T) {
 	}
 }
 
-// bar 134: where nobody knows what changed, nobody gets in, unless that is asked for. The database that cannot be read is
-// kept.
+// bar 134: where nobody knows what changed, nobody gets in, unless that is asked for. The database that cannot be read
+// is kept.
 func TestRestoreOverDamage(t *testing.T) {
 	c, secret := used(t)
 	backup := filepath.Join(t.TempDir(), "backup")
@@ -105,7 +105,8 @@ func TestRestoreRefusesWrongKeys(t *testing.T) {
 	other, _ := used(t)
 	write(t, keys, read(t, filepath.Join(other.Data, "keys")), 0o600)
 	_, err := server.Restore(t.Context(), c, server.RestoreOptions{File: backup})
-	if latchward.ErrorCode(err) != latchward.CodeConflict || !strings.Contains(err.Error(), "put back the right key file") {
+	if latchward.ErrorCode(err) != latchward.CodeConflict ||
+		!strings.Contains(err.Error(), "put back the right key file") {
 		t.Errorf("with another key ring: %v", err)
 	}
 	if err := os.Remove(keys); err != nil {

@@ -52,7 +52,7 @@ func pairsUnderLoad(t *testing.T, s *Store, owner *latchward.User) (stop func() 
 	commits := map[uint64]string{}
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan struct{}, 4)
-	for range 4 {
+	for range 2 {
 		group.Go(func() {
 			for first := true; ctx.Err() == nil; first = false {
 				pair := int(next.Add(1))
@@ -75,7 +75,7 @@ func pairsUnderLoad(t *testing.T, s *Store, owner *latchward.User) (stop func() 
 			}
 		})
 	}
-	for range 4 {
+	for range 2 {
 		<-started
 	}
 	return func() map[uint64]string { cancel(); group.Wait(); return commits }

@@ -38,9 +38,9 @@ type Since struct {
 	Groups []latchward.GroupID // likewise
 }
 
-// Restore begins to put the backup in a file into the place of the database at path, which may be missing. It checks the
-// whole backup, copies it beside the database and compares the two. All sessions of the backup are ended, and ids that
-// the database gave since are not given again.
+// Restore begins to put the backup in a file into the place of the database at path, which may be missing. It checks
+// the whole backup, copies it beside the database and compares the two. All sessions of the backup are ended, and ids
+// that the database gave since are not given again.
 //
 // The error has [ErrLocked] in its chain while a process has the database open, is of code not_found when there is no
 // backup, and of code conflict when the file is not a whole database of Latchward or one of a newer version.
@@ -253,8 +253,8 @@ func (r *Restoration) Deactivate(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Finish closes Store and puts it into the place of the database, which stays beside it under the name that is returned;
-// "" if there was none. After a crash one or the other is there, whole.
+// Finish closes Store and puts it into the place of the database, which stays beside it under the name that is
+// returned; "" if there was none. After a crash one or the other is there, whole.
 func (r *Restoration) Finish() (aside string, err error) {
 	err = r.Store.Close()
 	if err == nil {
@@ -282,8 +282,8 @@ func (r *Restoration) replace(aside *string) error {
 	return nil
 }
 
-// keepAside gives the database another name. A log is there only if the database is damaged; SQLite would take it for one
-// of the restored database.
+// keepAside gives the database another name. A log is there only if the database is damaged; SQLite would take it for
+// one of the restored database.
 func (r *Restoration) keepAside(aside string) error {
 	if err := errors.Join(os.Link(r.path, aside), tighten(aside)); err != nil {
 		return err

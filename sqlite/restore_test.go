@@ -97,7 +97,8 @@ func TestRestoreComparesTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Unknown != nil || !slices.Equal(r.Since.Tokens, want) || !slices.Equal(r.Since.Users, []latchward.UserID{owner.ID}) {
+		if r.Unknown != nil || !slices.Equal(r.Since.Tokens, want) ||
+			!slices.Equal(r.Since.Users, []latchward.UserID{owner.ID}) {
 			t.Errorf("crashed %v: changed %+v, error %v; want tokens %v", crashed, r.Since, r.Unknown, want)
 		}
 		if err := r.Abandon(); err != nil {
@@ -206,7 +207,8 @@ func TestRestoreDoubts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := latchward.ErrorMessage(r.Unknown); r.Unknown == nil != (c.why == "") || c.why != "" && !strings.Contains(got, c.why) {
+		if got := latchward.ErrorMessage(r.Unknown); r.Unknown == nil != (c.why == "") ||
+			c.why != "" && !strings.Contains(got, c.why) {
 			t.Errorf("unknown because %q, want %q", got, c.why)
 		}
 		if n, err := r.Deactivate(t.Context()); err != nil || n != 2 {

@@ -16,8 +16,8 @@ type backupCommand struct {
 
 // Help implements kong.HelpProvider.
 func (backupCommand) Help() string {
-	return `A server may run meanwhile. The server keys are not in the backup: keep a copy of their file elsewhere, because a
-backup is worth nothing without it.
+	return `A server may run meanwhile. The server keys are not in the backup: keep a copy of their file elsewhere,
+because a backup is worth nothing without it.
 
 Examples:
   latchward backup latchward-2030-01-31.backup`

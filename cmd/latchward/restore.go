@@ -12,14 +12,14 @@ import (
 type restoreCommand struct {
 	File               string `arg:"" help:"Backup to restore."`
 	DryRun             bool   `help:"Only say what would happen."`
-	AcceptResurrection bool   `help:"Where nobody knows which tokens were revoked since the backup, let all be as it has them."`
+	AcceptResurrection bool   `help:"Where nobody knows which tokens were revoked since, let all be as in the backup."`
 }
 
 // Help implements kong.HelpProvider.
 func (restoreCommand) Help() string {
-	return `No server may be running, and the server keys must be in place. Tokens that changed state or secret after the backup are
-revoked; where the database that is replaced cannot be read, all tokens start inactive. That database is kept beside the
-restored one.
+	return `No server may be running, and the server keys must be in place. Tokens that changed state or secret after the
+backup are revoked; where the database that is replaced cannot be read, all tokens start inactive. That database is
+kept beside the restored one.
 
 Examples:
   latchward restore latchward-2030-01-31.backup --dry-run`
