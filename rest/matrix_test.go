@@ -245,6 +245,25 @@ func TestAccessMatrix(t *testing.T) {
 	}
 }
 
+// what lets a service token in is the permission over everybody's tokens that goes with the route.
+func TestPermissionsOfTokenRoutes(t *testing.T) {
+	for _, r := range rest.Routes(newPopulated(t).handler) {
+		rule := matrixRules[r.ID]
+		want := ""
+		switch {
+		case r.ID == "createToken":
+			want = latchward.PermissionTokensCreate
+		case r.ID == "listTokens" || r.ID == "usageOverview":
+			want = latchward.PermissionTokensRead
+		case rule.object == "token" && r.ID != "explain":
+			want = rule.permission
+		}
+		if r.Permission != want {
+			t.Errorf("%s lets tokens in that hold %q, want %q", r.ID, r.Permission, want)
+		}
+	}
+}
+
 func alike(a, b *httptest.ResponseRecorder) bool {
 	return b != nil && a.Code == b.Code && a.Body.String() == b.Body.String() &&
 		fmt.Sprint(a.Header()) == fmt.Sprint(b.Header())
