@@ -19,7 +19,12 @@ type Restoration struct {
 // Restore makes a database that was restored safe to serve: it revokes tokens, disables users and groups, and leaves an
 // audit entry for each and one for the restore. All of it is one transaction. It returns the tokens it revoked. Only
 // the local administrator may do it.
-func (s *Service) Restore(ctx context.Context, r Restoration) ([]*Token, error) {
+func (s *Service) Restore(ctx context.Context, r Restoration) (revoked []*Token, err error) {
+	defer func() {
+		if denies(err) {
+			s.RecordDenial(ctx, Denial{Action: ActionRestore, TargetType: "audit", Reason: ErrorMessage(err)})
+		}
+	}()
 	p, err := actor(ctx)
 	if err != nil {
 		return nil, err
@@ -27,7 +32,6 @@ func (s *Service) Restore(ctx context.Context, r Restoration) ([]*Token, error) 
 	if p.Type != PrincipalLocal {
 		return nil, &Error{Code: CodeForbidden, Message: "Only the local administrator may restore a backup"}
 	}
-	var revoked []*Token
 	now := s.timestamp()
 	err = s.tx(ctx, func(tx Tx) error {
 		if revoked, err = s.revokeAll(tx, p, r.Revoke, now); err != nil {
