@@ -20,17 +20,27 @@ type Stats struct {
 }
 
 type counters struct {
-	verdicts                                  [len(reasons)]atomic.Int64
+	verdicts                                  [verdictStripes]verdictCounts
 	undecided                                 atomic.Int64
 	created, createFailed, revoked            atomic.Int64
 	usageAccepted, usageRefused, usageFlushed atomic.Int64
 	usageFlushFails, anonymous, denied        atomic.Int64
 }
 
-func (c *counters) verdict(r Reason) {
+// verdictCounts are the counts of verdicts about some of the tokens. Every request adds to one: were there one for all,
+// processors would take its line of memory from each other.
+type verdictCounts struct {
+	counts [len(reasons)]atomic.Int64
+	_      [64]byte // keeps neighbours off the last line
+}
+
+const verdictStripes = 64
+
+func (c *counters) verdict(r Reason, id TokenID) {
+	counts := &c.verdicts[uint64(id)%verdictStripes].counts
 	for i := range reasons {
 		if reasons[i] == r {
-			c.verdicts[i].Add(1)
+			counts[i].Add(1)
 			return
 		}
 	}
@@ -41,7 +51,9 @@ func (s *Service) Stats() Stats {
 	c := &s.counters
 	verdicts := make(map[Reason]int64, len(reasons))
 	for i, reason := range reasons {
-		verdicts[reason] = c.verdicts[i].Load()
+		for stripe := range c.verdicts {
+			verdicts[reason] += c.verdicts[stripe].counts[i].Load()
+		}
 	}
 	return Stats{
 		Verdicts: verdicts, Undecided: c.undecided.Load(),

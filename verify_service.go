@@ -16,7 +16,7 @@ func (s *Service) Verify(ctx context.Context, r VerifyRequest) (v Verdict, err e
 		return v, err
 	}
 	if !r.DryRun {
-		s.counters.verdict(v.Reason)
+		s.counters.verdict(v.Reason, v.Token.ID)
 	}
 	return v, nil
 }
