@@ -5,12 +5,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/rest"
@@ -50,7 +48,7 @@ func (c *auditExport) write(s *session, export *rest.AuditExport) (err error) {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		to = file
 	}
-	bar := newProgress(s.err, export.Newest)
+	bar := &entriesBar{progress: newProgress(s.err, counted("entries")), newest: export.Newest}
 	defer bar.end()
 	if err := copyLines(to, export, bar.line); err != nil {
 		return latchward.Errorf(latchward.CodeUnavailable, "the export is not complete: %w", err)
@@ -79,59 +77,22 @@ func copyLines(to io.Writer, from io.Reader, f func(line []byte)) error {
 	}
 }
 
-// progress is a bar on a terminal that says how much of an export has been written.
-type progress struct {
-	to          io.Writer // nil = nowhere
-	first, last int64     // ids of entries written
-	newest      int64     // id of the last there will be
-	entries     int64
-	shown       time.Time
+// entriesBar is a bar that moves with the lines of an export. Ids grow without gaps, so they say how far it is.
+type entriesBar struct {
+	*progress
+	first, newest int64 // ids: of the first entry written, and of the last there will be
 }
 
-const (
-	barWidth    = 30
-	barInterval = 100 * time.Millisecond
-)
-
-// newProgress returns a bar if to is a terminal.
-func newProgress(to io.Writer, newest int64) *progress {
-	if file, ok := to.(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return &progress{to: to, newest: newest}
-		}
-	}
-	return &progress{newest: newest}
-}
-
-// line is told of each line that is written. Ids grow without gaps, so they say how far it is.
-func (p *progress) line(line []byte) {
+// line is told of each line that is written.
+func (b *entriesBar) line(line []byte) {
 	id := entryID(line)
-	if p.to == nil || id == 0 {
+	if id == 0 {
 		return
 	}
-	if p.entries++; p.first == 0 {
-		p.first = id
+	if b.first == 0 {
+		b.first = id
 	}
-	p.last = id
-	if now := time.Now(); now.Sub(p.shown) >= barInterval {
-		p.shown = now
-		p.show()
-	}
-}
-
-func (p *progress) show() {
-	share := float64(p.last-p.first+1) / float64(max(1, p.newest-p.first+1))
-	done := int(share * barWidth)
-	fmt.Fprintf(p.to, "\r[%s%s] %3.0f %%  %d entries", strings.Repeat("#", done), strings.Repeat("-", barWidth-done),
-		100*share, p.entries)
-}
-
-// end leaves the bar as far as it came, on a line of its own.
-func (p *progress) end() {
-	if p.to != nil && p.entries > 0 {
-		p.show()
-		fmt.Fprintln(p.to)
-	}
+	b.set(id-b.first+1, b.newest-b.first+1)
 }
 
 // entryID returns the id that a line of an export begins with, in either format; 0 for none.

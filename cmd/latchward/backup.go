@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"github.com/latchward/latchward/server"
 )
@@ -30,9 +27,9 @@ func (c *backupCommand) Run(ctx context.Context, s *session) error {
 	}
 	ctx, stop := untilSignal(ctx) // what is half written is removed
 	defer stop()
-	bar, end := byteBar(s.err)
-	backed, err := server.Backup(ctx, config, c.File, bar)
-	end()
+	bar := newProgress(s.err, megabytes)
+	backed, err := server.Backup(ctx, config, c.File, bar.set)
+	bar.end()
 	if err != nil {
 		return err
 	}
@@ -44,28 +41,4 @@ func (c *backupCommand) Run(ctx context.Context, s *session) error {
 	_, err = fmt.Fprintf(s.out, "%s: %d tokens and %d users, up to change %d; %d bytes, checked\n",
 		c.File, backed.Tokens, backed.Users, backed.Position, backed.Bytes)
 	return err
-}
-
-// byteBar returns what shows how much of something is written, if to is a terminal, and what ends its line.
-func byteBar(to io.Writer) (show func(done, total int64), end func()) {
-	file, ok := to.(*os.File)
-	if !ok {
-		return nil, func() {}
-	}
-	if info, err := file.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil, func() {}
-	}
-	shown := false
-	show = func(done, total int64) {
-		shown = true
-		share := float64(done) / float64(max(1, total))
-		full := int(share * barWidth)
-		fmt.Fprintf(to, "\r[%s%s] %3.0f %%  %d MB", strings.Repeat("#", full), strings.Repeat("-", barWidth-full),
-			100*share, done/1_000_000)
-	}
-	return show, func() {
-		if shown {
-			fmt.Fprintln(to)
-		}
-	}
 }
