@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"sqlite":        {".", "internal/*"},
 	"signin":        {".", "httpauth"},
 	"rest":          {".", "httpauth", "internal/*"},
+	"oauth":         {".", "httpauth", "internal/*"},
 	"gateway":       {".", "httpauth", "internal/*"},
 	"operation":     {".", "httpauth", "internal/*"},
 	"extauthz":      {".", "httpauth", "internal/*"},

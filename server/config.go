@@ -56,6 +56,8 @@ type Config struct {
 	AdminValue  string           `key:"jwt.admin_value" default:"admin" help:"value of that claim"`
 	CreateUsers bool             `key:"jwt.create_users" default:"true" help:"create an ordinary user for a person seen for the first time"`
 
+	OAuthIssuer string `key:"oauth.issuer" help:"https URL under which clients reach the API, and the issuer of its OAuth endpoints; by default that of the address, with localhost for loopback; off for no OAuth"`
+
 	OIDCIssuer      string           `key:"oidc.issuer" help:"https address of the OpenID provider at which people sign in, as its discovery document has it"`
 	OIDCClientID    string           `key:"oidc.client_id" help:"what the provider knows Latchward by; its redirect URI is /signin/oidc/callback below pages.url"`
 	OIDCSecret      latchward.Secret `key:"oidc.client_secret" help:"what Latchward proves itself to the provider with; none for a public client"`

@@ -36,6 +36,7 @@ const silentGrace = 300 * time.Millisecond
 func (s *Server) listen(management http.Handler, proxies *httpauth.Proxies) error {
 	listeners := s.config.listeners()
 	opened := make([]net.Listener, len(listeners))
+	var oauth http.Handler // nil = off
 	for i, l := range listeners {
 		var err error
 		if opened[i], err = net.Listen("tcp", l.address); err != nil {
@@ -47,8 +48,11 @@ func (s *Server) listen(management http.Handler, proxies *httpauth.Proxies) erro
 		if l.section == "pages" {
 			s.pages = s.config.pagesURL(opened[i].Addr())
 		}
+		if issuer, on := s.config.issuer(opened[i].Addr()); l.section == "api" && on {
+			oauth = s.oauth(issuer)
+		}
 	}
-	handlers, err := s.handlers(management, proxies)
+	handlers, err := s.handlers(management, oauth, proxies)
 	for i, l := range listeners {
 		served := s.serve(l.section, opened[i], handlers[l.section], l.cert != "")
 		if l.cert == "" {
@@ -66,15 +70,15 @@ func (s *Server) listen(management http.Handler, proxies *httpauth.Proxies) erro
 	if err != nil {
 		return err
 	}
-	s.serve("socket", socket, s.plain(asLocalAdministrator(management)), false)
+	s.serve("socket", socket, s.plain(asLocalAdministrator(besideOAuth(management, oauth))), false)
 	return nil
 }
 
 // handlers returns what each listener serves.
-func (s *Server) handlers(management http.Handler, proxies *httpauth.Proxies) (map[string]http.Handler, error) {
+func (s *Server) handlers(management, oauth http.Handler, proxies *httpauth.Proxies) (map[string]http.Handler, error) {
 	pages, management, err := s.people(management, proxies)
 	return map[string]http.Handler{
-		"api": s.route(management), "operations": s.plain(s.operations()), "pages": s.plain(pages),
+		"api": s.route(management, oauth), "operations": s.plain(s.operations()), "pages": s.plain(pages),
 	}, err
 }
 

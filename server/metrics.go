@@ -19,10 +19,13 @@ const (
 	surfaceVerify
 	surfaceGateway
 	surfaceProgram // handlers of a program that this server is part of
-	surfaces       // how many there are
+	surfaceOAuth
+	surfaces // how many there are
 )
 
-func (s surface) String() string { return [...]string{"management", "verify", "gateway", "program"}[s] }
+func (s surface) String() string {
+	return [...]string{"management", "verify", "gateway", "program", "oauth"}[s]
+}
 
 // metrics are what /metrics shows. No label takes a value from a request (bar 99).
 type metrics struct {

@@ -40,7 +40,7 @@ func TestGatewayPanics(t *testing.T) {
 	defer upstream.Close()
 	verifier := &fragile{}
 	s, secret := gatewayServer(t, &log, upstream.URL, verifier)
-	server := httptest.NewServer(s.route(http.NotFoundHandler()))
+	server := httptest.NewServer(s.route(http.NotFoundHandler(), nil))
 	defer server.Close()
 	client := server.Client()
 	var reused bool

@@ -13,6 +13,7 @@ import (
 type protection struct {
 	*core
 	persons httpauth.PersonAuthenticator // nil = JWTs are refused outside the management API
+	signers httpauth.PersonAuthenticator // JWTs of people, for our own API
 	proxies *httpauth.Proxies
 	guard   *httpauth.Guard
 }
@@ -23,15 +24,14 @@ func (p *protection) open() (management http.Handler, err error) {
 	if p.proxies, err = httpauth.NewProxies(c.TrustedProxies, c.AddressHeader); err != nil {
 		return nil, err
 	}
-	persons, err := openPersons(c, p.service, p.log)
-	if err != nil {
+	if p.signers, err = openPersons(c, p.service, p.log); err != nil {
 		return nil, err
 	}
 	if c.AcceptJWT {
-		p.persons = persons
+		p.persons = p.signers
 	}
 	p.guard = httpauth.NewGuard(c.UnprovenPerMinute, nil)
-	return p.management(persons, p.proxies, p.guard), nil
+	return p.management(p.signers, p.proxies, p.guard), nil
 }
 
 // Middleware returns [httpauth.Require] for this service: what o leaves out is as the configuration has it.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
+	"github.com/latchward/latchward/oauth"
 )
 
 // Where our own API is, whatever the gateway's base.
@@ -27,14 +28,17 @@ const (
 const bodyTimeout = 30 * time.Second
 
 // route sends each request to the surface that its path belongs to. Paths are compared in canonical form, so that no
-// spelling of one of ours reaches an upstream.
-func (s *Server) route(management http.Handler) http.Handler {
+// spelling of one of ours reaches an upstream. oauth may be nil: its paths are the gateway's then.
+func (s *Server) route(management, oauth http.Handler) http.Handler {
 	var proxy http.Handler = http.HandlerFunc(notFound)
 	if s.gateway != nil {
 		proxy = s.gateway
 	}
 	return s.safely(func(w *response, r *http.Request) {
 		surface, start := surfaceOf(r), time.Now()
+		if surface == surfaceOAuth && oauth == nil {
+			surface = surfaceGateway
+		}
 		if surface == surfaceGateway && s.besideFor(r) != nil {
 			surface = surfaceProgram
 		}
@@ -54,6 +58,10 @@ func (s *Server) route(management http.Handler) http.Handler {
 			return
 		}
 		_ = http.NewResponseController(w).SetReadDeadline(start.Add(bodyTimeout)) // where the connection can
+		if surface == surfaceOAuth {
+			oauth.ServeHTTP(w, r)
+			return
+		}
 		management.ServeHTTP(w, r)
 	})
 }
@@ -67,6 +75,8 @@ func surfaceOf(r *http.Request) surface {
 		return surfaceVerify
 	case under(path, tokensPath), under(path, ownPath):
 		return surfaceManagement
+	case strings.HasPrefix(path, oauth.Root), path == oauth.MetadataPath:
+		return surfaceOAuth
 	default:
 		return surfaceGateway
 	}

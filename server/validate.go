@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/oauth"
 )
 
 // minSecret is the shortest secret of HS256 in bytes: as long as the hash's output (RFC 7518 section 3.2).
@@ -18,7 +19,7 @@ func (c *Config) validate() []fault {
 	var faults []fault
 	for _, check := range []func() []fault{
 		c.validateNames, c.validateNetworks, c.validateJWT, c.validateListeners, c.validatePages,
-		c.validateOperations, c.validateUpstreams,
+		c.validateOperations, c.validateUpstreams, c.validateOAuth,
 	} {
 		faults = append(faults, check()...)
 	}
@@ -213,4 +214,14 @@ func isLoopback(host string) bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.Unmap().IsLoopback()
+}
+
+func (c *Config) validateOAuth() []fault {
+	if c.OAuthIssuer == "" || c.OAuthIssuer == "off" {
+		return nil
+	}
+	if _, err := oauth.ValidateIssuer(c.OAuthIssuer); err != nil {
+		return []fault{{"", "oauth.issuer", latchward.ErrorMessage(err)}}
+	}
+	return nil
 }
