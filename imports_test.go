@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"latchtest":     {".", "internal/*"},
 	"httpauth":      {".", "internal/*"},
 	"sqlite":        {".", "internal/*"},
+	"leak":          {"."},
 	"signin":        {".", "httpauth"},
 	"rest":          {".", "httpauth", "internal/*"},
 	"oauth":         {".", "httpauth", "internal/*"},
@@ -28,7 +29,7 @@ var mayImport = map[string][]string{
 	"extauthz":      {".", "httpauth", "internal/*"},
 	"demo":          {".", "httpauth", "operation"},
 	"server":        {"*"},
-	"cmd/latchward": {".", "server", "rest", "demo", "operation"},
+	"cmd/latchward": {".", "server", "rest", "demo", "operation", "leak"},
 
 	"scripts/loadpeer": {},
 }

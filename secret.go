@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"iter"
 	"log/slog"
 	"strings"
 	"unsafe"
@@ -211,17 +212,42 @@ func ParseSecret(s Secret, prefix string, ring *KeyRing) (Credential, error) {
 // HoldsSecret reports whether text has somewhere in it what looks whole: prefix, shape and checksum of a secret, whoever
 // made it. It is for refusing and hiding secrets where they do not belong, such as in paths; nothing is allocated.
 func HoldsSecret(text, prefix string) bool {
-	for length := len(prefix) + bodyLen; len(text) >= length; {
-		at := strings.Index(text[:len(text)-bodyLen], prefix) // a later one has no room for the rest
-		if at < 0 {
-			return false
+	at, _ := findSecret(text, prefix)
+	return at >= 0
+}
+
+// FindSecrets yields what looks like whole secrets in text, as [HoldsSecret] does, each with the offset of its first
+// byte, in order. The secrets share the memory of text, which must not change while they are in use.
+func FindSecrets(text []byte, prefix string) iter.Seq2[int, Secret] {
+	return func(yield func(int, Secret) bool) {
+		rest, offset := unsafe.String(unsafe.SliceData(text), len(text)), 0
+		for {
+			at, end := findSecret(rest, prefix)
+			if at < 0 || !yield(offset+at, SecretFromText(rest[at:end])) {
+				return
+			}
+			rest, offset = rest[end:], offset+end
 		}
-		if whole := text[at : at+length]; isBase62(whole[len(prefix):]) && checksumMatches(whole) {
-			return true
-		}
-		text = text[at+1:]
 	}
-	return false
+}
+
+// SecretLength returns how many characters secrets under prefix have.
+func SecretLength(prefix string) int { return len(prefix) + bodyLen }
+
+// findSecret returns where the first thing that looks like a whole secret begins and ends; -1 for nowhere.
+func findSecret(text, prefix string) (at, end int) {
+	for from := 0; len(text)-from >= SecretLength(prefix); {
+		i := strings.Index(text[from:len(text)-bodyLen], prefix) // a later one has no room for the rest
+		if i < 0 {
+			break
+		}
+		at, end = from+i, from+i+SecretLength(prefix)
+		if whole := text[at:end]; isBase62(whole[len(prefix):]) && checksumMatches(whole) {
+			return at, end
+		}
+		from = at + 1
+	}
+	return -1, -1
 }
 
 // ValidatePrefix checks that prefix is 2 to 14 characters: a lower-case letter, then a-z, 0-9 or _, and _ at the

@@ -31,6 +31,7 @@ type cli struct {
 	Explain    explainCommand     `cmd:"" help:"Say whether a request would be allowed, and why not."`
 	Keys       keysCommands       `cmd:"" help:"Show, rotate and drop the server keys."`
 	Audit      auditCommands      `cmd:"" help:"Show, check and export who changed what, or tried to."`
+	Scan       scanCommand        `cmd:"" help:"Search files, or the history of a repository, for secrets that leaked into them."`
 	JWTCommand jwtCommand         `cmd:"" name:"jwt" help:"Make a JWT with which a person can call the management API."`
 	Migrate    migrateCommands    `cmd:"" help:"Show and update the schema of the database."`
 	Backup     backupCommand      `cmd:"" help:"Copy the database into a file, also while a server runs."`
