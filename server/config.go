@@ -69,6 +69,7 @@ type Config struct {
 	UnprovenPerMinute  int64 `key:"limits.unproven_per_minute" default:"600" min:"1" max:"100000000" help:"requests with a bad credential from one client address"`
 	CachedTokens       int   `key:"limits.cached_tokens" default:"1000000" min:"1000" max:"100000000" help:"tokens remembered in memory"`
 	UsageBuffer        int   `key:"limits.usage_buffer" default:"200000" min:"1000" max:"100000000" help:"usage events that may wait for the database"`
+	UsageRows          bool  `key:"usage.rows" default:"false" help:"keep each request as a row of api_token_usage, to ask about in SQL, rather than packed; takes ten times the processor time"`
 	EventsDays         int   `key:"retention.events_days" default:"30" min:"1" max:"3650" help:"days for which single requests are kept"`
 	HoursDays          int   `key:"retention.hours_days" default:"730" min:"1" max:"36500" help:"days for which hourly sums are kept; totals stay for ever"`
 

@@ -29,7 +29,7 @@ func openCore(ctx context.Context, c Config) (*core, error) {
 		return nil, err
 	}
 	var err error
-	if k.store, err = sqlite.Open(ctx, c.path(databaseFile), sqlite.Options{}); err != nil {
+	if k.store, err = sqlite.Open(ctx, c.path(databaseFile), sqlite.Options{UsageRows: c.UsageRows}); err != nil {
 		return nil, err
 	}
 	if err = k.openService(ctx); err != nil {

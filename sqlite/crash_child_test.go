@@ -146,5 +146,8 @@ func useInChild(s *Store, report func(id, offset int64)) error {
 			return err
 		}
 		report(0, b.To.At)
+		if _, err := s.PruneUsage(context.Background(), latchward.UsageRetention{}, 100); err != nil { // merges packs
+			return err
+		}
 	}
 }

@@ -200,23 +200,38 @@ func checkUsage(t *testing.T, s *Store, acknowledged int64) {
 	if err != nil || offset.At < acknowledged || offset.At > acknowledged+usageBatch && acknowledged > 0 {
 		t.Errorf("usage is stored up to %d, error %v, but %d was acknowledged", offset.At, err, acknowledged)
 	}
-	ofToken := offset.At / 2
+	checkRaw(t, s, offset.At)
 	for query, want := range map[string]int64{
-		`SELECT count(*) FROM api_token_usage`:                        offset.At,
-		`SELECT count(*) FROM usage_request`:                          offset.At,
+		rawEvents:                            offset.At,
+		`SELECT count(*) FROM usage_request`: offset.At,
 		`SELECT ifnull(sum(requests), 0) FROM usage_hourly`:           offset.At,
 		`SELECT ifnull(sum(requests), 0) FROM usage_hourly_token`:     offset.At,
 		`SELECT ifnull(sum(requests), 0) FROM usage_hourly_endpoint`:  offset.At,
 		`SELECT ifnull(sum(requests), 0) FROM usage_total`:            offset.At,
-		`SELECT ifnull(max(created_at), 0) FROM api_token_usage`:      offset.At,
 		`SELECT ifnull(last_used_at, 0) FROM api_tokens WHERE id = 1`: max(0, offset.At-1),
-		`SELECT count(*) FROM api_token_usage WHERE token_id IS NULL`: offset.At - ofToken,
 		`SELECT ifnull(max(hour), 0) FROM usage_endpoint`:             offset.At / time.Hour.Milliseconds(),
-		`SELECT count(DISTINCT created_at) FROM api_token_usage`:      offset.At,
 	} {
 		got, err := one(t.Context(), s.reads, scalar[int64], query)
 		if err != nil || got != want {
 			t.Errorf("%s returned %d, error %v, want %d", query, got, err, want)
 		}
+	}
+}
+
+// checkRaw checks that the n-th of so many events is the one of millisecond n, and half of them are a token's.
+func checkRaw(t *testing.T, s *Store, want int64) {
+	t.Helper()
+	n, ofToken := want, int64(0)
+	err := s.UsageEvents(t.Context(), latchward.UsageEventQuery{}, func(e *latchward.UsageEvent) error {
+		if at := e.At.UnixMilli(); at != n {
+			return fmt.Errorf("the event of %d is where that of %d belongs", at, n)
+		}
+		if n--; e.TokenID != 0 {
+			ofToken++
+		}
+		return nil
+	})
+	if err != nil || n != 0 || ofToken != want/2 {
+		t.Errorf("of %d raw events %d are missing and %d are of the token, error %v", want, n, ofToken, err)
 	}
 }

@@ -14,3 +14,15 @@ import (
 func TestModel(t *testing.T) {
 	latchtest.RunModel(t, func() latchward.Store { return memory.New() }, newStores(t))
 }
+
+// TestModelOfMergedPacks is TestModel over a store that merges packs as soon as there are two.
+func TestModelOfMergedPacks(t *testing.T) {
+	newStore := newStoresWith(t, Options{mergeAt: 2})
+	latchtest.RunModel(t, func() latchward.Store { return memory.New() }, newStore)
+}
+
+// TestModelOfRows is TestModel over a store that keeps events as rows.
+func TestModelOfRows(t *testing.T) {
+	newStore := newStoresWith(t, Options{UsageRows: true})
+	latchtest.RunModel(t, func() latchward.Store { return memory.New() }, newStore)
+}

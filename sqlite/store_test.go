@@ -28,14 +28,16 @@ func TestVerify(t *testing.T) {
 }
 
 // newStores returns what makes empty stores.
-func newStores(t *testing.T) func(t testing.TB) latchward.Store {
+func newStores(t *testing.T) func(t testing.TB) latchward.Store { return newStoresWith(t, Options{}) }
+
+func newStoresWith(t *testing.T, o Options) func(t testing.TB) latchward.Store {
 	empty := emptyDatabase(t)
 	return func(t testing.TB) latchward.Store {
 		path := newPath(t)
 		if err := os.WriteFile(path, empty, privateFile); err != nil {
 			t.Fatal(err)
 		}
-		return open(t, path, Options{})
+		return open(t, path, o)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/usagepack"
 )
 
 // UsageOffset implements [latchward.UsageStore].
@@ -24,8 +25,13 @@ func (s *Store) UsageOffset(ctx context.Context, node string) (latchward.Journal
 	return offset, s.translate(err)
 }
 
-// AddUsage implements [latchward.UsageStore].
+// AddUsage implements [latchward.UsageStore]. Packs are made before the transaction begins, so that nobody waits for
+// that.
 func (s *Store) AddUsage(ctx context.Context, b latchward.UsageBatch) error {
+	ready, err := s.preparePacks(ctx, b.Events)
+	if err != nil {
+		return s.translate(err)
+	}
 	return s.write(ctx, func(w *work) error {
 		if err := moveOffset(w, &b); err != nil {
 			return err
@@ -34,8 +40,46 @@ func (s *Store) AddUsage(ctx context.Context, b latchward.UsageBatch) error {
 		if err != nil {
 			return err
 		}
+		if err := s.writeRaw(w, addition.raw, ready); err != nil {
+			return err
+		}
 		return addition.write(w)
 	})
+}
+
+// prepared is packs and the events that they were made of.
+type prepared struct {
+	raw   []*latchward.UsageEvent
+	packs []usagepack.Pack
+}
+
+// preparePacks makes packs of all events but those of tokens that are gone.
+func (s *Store) preparePacks(ctx context.Context, events []latchward.UsageEvent) (prepared, error) {
+	if s.rows {
+		return prepared{}, nil
+	}
+	exists, err := existingTokens(ctx, s.reads, events)
+	if err != nil {
+		return prepared{}, err
+	}
+	raw := make([]*latchward.UsageEvent, 0, len(events))
+	for i := range events {
+		if id := int64(events[i].TokenID); id == 0 || exists[id] {
+			raw = append(raw, &events[i])
+		}
+	}
+	return prepared{raw, s.codec.Pack(slices.Clone(raw))}, nil
+}
+
+// writeRaw writes raw events: as ready has them, unless a token was deleted since or an event turned out to be known.
+func (s *Store) writeRaw(w *work, raw []*latchward.UsageEvent, ready prepared) error {
+	if s.rows {
+		return writeRows(w, raw)
+	}
+	if !slices.Equal(raw, ready.raw) {
+		ready.packs = s.codec.Pack(slices.Clone(raw))
+	}
+	return writePacks(w, ready.packs)
 }
 
 // moveOffset moves the node's offset from b.From to b.To.
@@ -78,7 +122,7 @@ func (s *Store) newAddition(w *work, b *latchward.UsageBatch) (*addition, error)
 	if err != nil {
 		return nil, err
 	}
-	exists, err := existingTokens(w, b.Events)
+	exists, err := existingTokens(w.ctx, w, b.Events)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +173,7 @@ func (s *Store) freshRequests(w *work, events []latchward.UsageEvent) (map[strin
 func requestKey(id string) string { return strings.ToValidUTF8(id, "\uFFFD") }
 
 // existingTokens returns the tokens of events that are there and were not deleted.
-func existingTokens(w *work, events []latchward.UsageEvent) (map[int64]bool, error) {
+func existingTokens(ctx context.Context, r runner, events []latchward.UsageEvent) (map[int64]bool, error) {
 	wanted := map[int64]bool{}
 	for i := range events {
 		wanted[int64(events[i].TokenID)] = true
@@ -138,7 +182,7 @@ func existingTokens(w *work, events []latchward.UsageEvent) (map[int64]bool, err
 	if err != nil {
 		return nil, err
 	}
-	found, err := collect(w.ctx, w, scalar[int64], `SELECT id FROM api_tokens
+	found, err := collect(ctx, r, scalar[int64], `SELECT id FROM api_tokens
 		WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL`, string(list))
 	exists := map[int64]bool{}
 	for _, id := range found {

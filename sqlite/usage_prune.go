@@ -2,8 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/latchward/latchward"
@@ -14,33 +14,51 @@ import (
 const keepRequestIDs = 24 * time.Hour
 
 const (
-	nextDeleted  = `SELECT id FROM api_tokens WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 1`
+	nextDeleted  = `SELECT id FROM api_tokens WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT ?`
 	forgetEvents = `DELETE FROM api_token_usage WHERE id IN (SELECT id FROM api_token_usage WHERE token_id = ? LIMIT ?)`
 )
+
+// deletedTokens returns up to so many tokens that were deleted and of which usage may be left; all when limit is
+// negative.
+func deletedTokens(ctx context.Context, r runner, limit int) (map[latchward.TokenID]bool, error) {
+	ids, err := collect(ctx, r, scalar[latchward.TokenID], nextDeleted, limit)
+	tokens := make(map[latchward.TokenID]bool, len(ids))
+	for _, id := range ids {
+		tokens[id] = true
+	}
+	return tokens, err
+}
+
+// forgetAtOnce is how many deleted tokens one walk through the packs removes.
+const forgetAtOnce = 1000
 
 // ForgetUsage implements [latchward.UsageStore]. A deleted token's row goes behind the last of its raw usage, so that
 // the cascade in the schema never has more to do than a batch (X-13).
 func (s *Store) ForgetUsage(ctx context.Context, limit int) (removed int, err error) {
-	for range limit {
-		n, done, err := s.forgetToken(ctx, limit-removed)
+	s.tidying.Lock()
+	defer s.tidying.Unlock()
+	tokens, err := deletedTokens(ctx, s.reads, forgetAtOnce)
+	if err != nil || len(tokens) == 0 {
+		return 0, s.translate(err)
+	}
+	if removed, err = s.forgetPacks(ctx, tokens, limit); err != nil {
+		return removed, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(tokens)) {
+		if removed >= limit {
+			break
+		}
+		n, err := s.forgetToken(ctx, id, limit-removed)
 		removed += n
-		if err != nil || done || removed >= limit {
+		if err != nil {
 			return removed, err
 		}
 	}
 	return removed, nil
 }
 
-// forgetToken removes up to limit raw events of one deleted token, and its row if those were the last. done says that
-// no token is waiting.
-func (s *Store) forgetToken(ctx context.Context, limit int) (removed int, done bool, err error) {
-	id, err := one(ctx, s.reads, scalar[int64], nextDeleted)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, true, nil
-	}
-	if err != nil {
-		return 0, true, s.translate(err)
-	}
+// forgetToken removes up to limit rows of usage of a deleted token, and its own row if those were the last.
+func (s *Store) forgetToken(ctx context.Context, id latchward.TokenID, limit int) (removed int, err error) {
 	err = s.write(ctx, func(w *work) error {
 		removed, err = w.count(forgetEvents, id, limit)
 		if err != nil || removed == limit {
@@ -49,9 +67,9 @@ func (s *Store) forgetToken(ctx context.Context, limit int) (removed int, done b
 		return w.exec(`DELETE FROM api_tokens WHERE id = ? AND deleted_at IS NOT NULL`, id)
 	})
 	if err != nil {
-		return 0, true, err
+		return 0, err
 	}
-	return removed, false, nil
+	return removed, nil
 }
 
 // pruned lists what retention removes, each with the rows that go first. Names of endpoints go last: they stay for as
@@ -82,8 +100,17 @@ func requestsEnd(_ *latchward.UsageRetention, now time.Time) time.Time {
 	return now.Add(-keepRequestIDs)
 }
 
-// PruneUsage implements [latchward.UsageStore]. Each kind of row is a transaction of its own.
+// PruneUsage implements [latchward.UsageStore]. Each kind of row is a transaction of its own. Small packs are merged.
 func (s *Store) PruneUsage(ctx context.Context, r latchward.UsageRetention, limit int) (removed int, err error) {
+	s.tidying.Lock()
+	defer s.tidying.Unlock()
+	err = s.write(ctx, func(w *work) error {
+		removed, err = s.prunePacks(w, r.Events.UnixMilli(), limit)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
 	for _, p := range pruned {
 		err = s.write(ctx, func(w *work) error {
 			n, err := w.count(p.text, p.limit(&r, s.now()).UnixMilli(), limit)
@@ -94,5 +121,5 @@ func (s *Store) PruneUsage(ctx context.Context, r latchward.UsageRetention, limi
 			return removed, err
 		}
 	}
-	return removed, nil
+	return removed, s.mergePacks(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,8 +148,11 @@ func hoursOf(q *latchward.UsageQuery) (from, to int64) {
 func (s *Store) UsageEvents(
 	ctx context.Context, q latchward.UsageEventQuery, f func(*latchward.UsageEvent) error,
 ) error {
-	text, args := eventsQuery(&q)
-	events, err := collect(ctx, unprepared{s.readers}, scanEvent, text, args...)
+	var events []*latchward.UsageEvent
+	err := s.snapshot(ctx, func(r runner) (err error) {
+		events, err = s.newestEvents(ctx, r, &q)
+		return err
+	})
 	if err != nil {
 		return s.translate(err)
 	}
@@ -160,19 +164,57 @@ func (s *Store) UsageEvents(
 	return nil
 }
 
+// newestEvents returns what q selects: of rows and of packs.
+func (s *Store) newestEvents(ctx context.Context, r runner, q *latchward.UsageEventQuery) ([]*latchward.UsageEvent, error) {
+	text, args := eventsQuery(q)
+	rows, err := collect(ctx, r, scanEvent, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	packs := search{codec: s.codec, from: eventsFrom(q), limit: math.MaxInt}
+	if q.Limit > 0 {
+		packs.limit = q.Limit
+	}
+	if packs.gone, err = deletedTokens(ctx, r, -1); err != nil {
+		return nil, err
+	}
+	if q.Token != 0 {
+		packs.token = &q.Token
+	}
+	if err := packs.run(ctx, r); err != nil {
+		return nil, err
+	}
+	return packs.with(rows), nil
+}
+
+// with returns what was found together with rows, newest first, up to the limit.
+func (s *search) with(rows []*latchward.UsageEvent) []*latchward.UsageEvent {
+	events := rows
+	for i := range s.found {
+		events = append(events, &s.found[i].event)
+	}
+	if len(rows) > 0 && len(s.found) > 0 {
+		slices.SortStableFunc(events, func(a, b *latchward.UsageEvent) int { return b.At.Compare(a.At) })
+	}
+	return events[:min(len(events), s.limit)]
+}
+
+func eventsFrom(q *latchward.UsageEventQuery) int64 {
+	if q.From.IsZero() {
+		return math.MinInt64
+	}
+	return q.From.UnixMilli()
+}
+
 func eventsQuery(q *latchward.UsageEventQuery) (string, []any) {
 	const exists = "EXISTS (SELECT 1 FROM api_tokens t WHERE t.id = e.token_id AND t.deleted_at IS NULL)"
 	condition, args := "(e.token_id IS NULL OR "+exists+")", []any{}
 	if q.Token != 0 {
 		condition, args = "e.token_id = ? AND "+exists, []any{q.Token}
 	}
-	from := int64(math.MinInt64)
-	if !q.From.IsZero() {
-		from = q.From.UnixMilli()
-	}
 	text := `SELECT ` + eventColumns + ` FROM api_token_usage e WHERE ` + condition + ` AND e.created_at >= ?
 		ORDER BY e.created_at DESC, e.id DESC LIMIT ?`
-	return text, append(args, from, limitOf(q.Limit))
+	return text, append(args, eventsFrom(q), limitOf(q.Limit))
 }
 
 func scanEvent(rows *sql.Rows) (*latchward.UsageEvent, error) {

@@ -52,11 +52,8 @@ func (b *bulk) text(rows int) string {
 	return "INSERT INTO " + b.table + " (" + strings.Join(b.columns, ", ") + ") VALUES " + values + b.after
 }
 
-// write adds everything to the database.
+// write adds everything but the raw events to the database.
 func (a *addition) write(w *work) error {
-	if err := a.writeEvents(w); err != nil {
-		return err
-	}
 	for _, p := range projections {
 		if err := p.write(w, a.cells); err != nil {
 			return err
@@ -71,9 +68,10 @@ func (a *addition) write(w *work) error {
 	return a.writeLastUsed(w)
 }
 
-func (a *addition) writeEvents(w *work) error {
-	args := make([]any, 0, len(a.raw)*14)
-	for _, e := range a.raw {
+// writeRows adds raw events to the table of S2-36.
+func writeRows(w *work, raw []*latchward.UsageEvent) error {
+	args := make([]any, 0, len(raw)*14)
+	for _, e := range raw {
 		args = append(args, idOrNull(int64(e.TokenID)), e.Endpoint, e.Method, e.Status, milliseconds(e.Duration),
 			e.RequestBytes, e.ResponseBytes, addressOrNull(e.Address), textOrNull(e.UserAgent), e.At.UnixMilli(),
 			idOrNull(int64(e.UserID)), string(e.Credential), string(e.Reason), textOrNull(e.RequestID))
