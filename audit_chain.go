@@ -34,7 +34,11 @@ type AuditHead struct {
 }
 
 // PersonalMembers names the members of AuditEntry.Before and After that can tell who a person is.
-func PersonalMembers() []string { return []string{"email", "external_id", "name", "passkey"} }
+func PersonalMembers() []string {
+	return []string{
+		"email", "external_id", "name", "passkey", "user_name", "directory_id", "given_name", "family_name",
+	}
+}
 
 const (
 	auditKeyLen   = 16 // as many bits as SHA-256 has against collisions

@@ -76,6 +76,16 @@ func holder(ctx context.Context, permission string) (Principal, error) {
 	return p, err
 }
 
+// provisioner returns who acts in ctx, if they hold the permission over users or groups: a person, or a service token
+// that was granted it by its name, as the directories of organizations are (B-18).
+func provisioner(ctx context.Context, permission string) (Principal, error) {
+	p, err := tokenActor(ctx, permission)
+	if err == nil && !p.May(permission) {
+		err = lacks(permission)
+	}
+	return p, err
+}
+
 func lacks(permission string) error {
 	return Errorf(CodeForbidden, "This needs the permission %s", permission)
 }

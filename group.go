@@ -2,6 +2,9 @@ package latchward
 
 import "time"
 
+// MaxMemberChanges is the most members that one change of a group may name in each of its lists.
+const MaxMemberChanges = 10_000
+
 // GroupID identifies a group for ever; it is never given to another one.
 type GroupID int64
 
@@ -13,7 +16,8 @@ type Group struct {
 	Title       string // for people to read, up to MaxNameLength characters; "" = Name
 	Description string // up to MaxDescriptionLength characters
 	Roles       []RoleID
-	Active      bool // false: it gives its members nothing, and none of its tokens verifies
+	DirectoryID string // by which a directory that provisions it knows it, up to MaxExternalIDLength characters; "" = none
+	Active      bool   // false: it gives its members nothing, and none of its tokens verifies
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	RemovedAt   time.Time // a removed group stays as a tombstone for the tokens that it owned
@@ -34,6 +38,9 @@ func (g *Group) Validate() error {
 		return err
 	}
 	if err := validateText("description", g.Description, 0, MaxDescriptionLength); err != nil {
+		return err
+	}
+	if err := validateText("directory_id", g.DirectoryID, 0, MaxExternalIDLength); err != nil {
 		return err
 	}
 	return validateHeld("roles", len(g.Roles))
@@ -61,6 +68,8 @@ type NewGroup struct {
 	Title       string
 	Description string
 	Roles       []string
+	DirectoryID string
+	Members     []UserID // up to MaxMemberChanges
 }
 
 // GroupUpdate changes a group; nil leaves a field as it is.
@@ -69,6 +78,11 @@ type GroupUpdate struct {
 	Title       *string
 	Description *string
 	Roles       *[]string
+	DirectoryID *string
 	Active      *bool
-	Revisions   []string // the group must have one of these, see [Group.Revision]; empty = whatever it has
+	Members     *[]UserID // those who are members from then on, up to MaxMemberChanges
+	Join        []UserID  // become members, up to MaxMemberChanges; whoever is one stays one
+	Leave       []UserID  // are no members any more; whoever was none stays none
+	// The group must have one of these, see [Group.Revision] and [Group.RevisionWith]; empty = whatever it has.
+	Revisions []string
 }

@@ -7,7 +7,7 @@ import (
 
 // Groups returns the groups that match. It needs groups.read.
 func (s *Service) Groups(ctx context.Context, f GroupFilter) ([]*Group, error) {
-	_, err := holder(ctx, PermissionGroupsRead)
+	_, err := provisioner(ctx, PermissionGroupsRead)
 	if err != nil {
 		return nil, err
 	}
@@ -19,7 +19,7 @@ func (s *Service) Groups(ctx context.Context, f GroupFilter) ([]*Group, error) {
 
 // Group returns one group. Members may see theirs; everybody else needs groups.read.
 func (s *Service) Group(ctx context.Context, id GroupID) (*Group, error) {
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionGroupsRead)
 	if err != nil {
 		return nil, err
 	}
@@ -36,17 +36,17 @@ func (s *Service) Group(ctx context.Context, id GroupID) (*Group, error) {
 	return group, nil
 }
 
-// CreateGroup adds a group. It needs groups.create, and what its roles grant. Errors: invalid, conflict for a name that
-// is taken, forbidden.
+// CreateGroup adds a group. It needs groups.create, and what its roles grant; members need what [Service.AddMember]
+// needs. Errors: invalid, conflict for a name that is taken, forbidden.
 func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (created *Group, err error) {
 	defer s.noteDenial(ctx, PermissionGroupsCreate, 0, n.Name, &err)
-	p, err := holder(ctx, PermissionGroupsCreate)
+	p, err := provisioner(ctx, PermissionGroupsCreate)
 	if err != nil {
 		return nil, err
 	}
 	now := s.timestamp()
 	group := Group{
-		Name: n.Name, Title: n.Title, Description: n.Description, Active: true, CreatedAt: now, UpdatedAt: now,
+		Name: n.Name, Title: n.Title, Description: n.Description, DirectoryID: n.DirectoryID, Active: true, CreatedAt: now, UpdatedAt: now,
 	}
 	created = &Group{}
 	err = s.tx(ctx, func(tx Tx) error {
@@ -65,7 +65,10 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (created *Group, 
 		if err := tx.SaveGroup(created); err != nil {
 			return err
 		}
-		return s.auditGroup(tx, p, ActionGroupCreate, created, nil, now)
+		if err := s.auditGroup(tx, p, ActionGroupCreate, created, nil, now); err != nil {
+			return err
+		}
+		return s.changeMembers(tx, p, created, memberChange{join: n.Members}, now)
 	})
 	if err != nil {
 		return nil, err
@@ -74,16 +77,21 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (created *Group, 
 }
 
 // UpdateGroup changes what u names, for all its members, from the next request on. It needs groups.update, and what
-// roles that are new to it grant. Disabling a group disables the tokens that it owns; enabling brings them back.
+// roles that are new to it grant; who becomes or stops being a member, what [Service.AddMember] needs. It is one change:
+// all of it happens or nothing does. Disabling a group disables the tokens that it owns; enabling brings them back.
 func (s *Service) UpdateGroup(ctx context.Context, id GroupID, u GroupUpdate) (*Group, error) {
 	return s.changeGroup(ctx, PermissionGroupsUpdate, id, func(tx Tx, p Principal, g *Group, now time.Time) (string, error) {
-		if err := checkRevision(u.Revisions, g.Revision()); err != nil {
+		if err := checkGroupRevision(tx, u.Revisions, g); err != nil {
+			return "", err
+		}
+		if err := s.changeMembers(tx, p, g, u.memberChange(), now); err != nil || u.onlyMembers() {
 			return "", err
 		}
 		had := held{roles: g.Roles}
 		set(&g.Name, u.Name)
 		set(&g.Title, u.Title)
 		set(&g.Description, u.Description)
+		set(&g.DirectoryID, u.DirectoryID)
 		if u.Roles != nil {
 			roles, err := resolveRoles(tx, *u.Roles)
 			if err != nil {
@@ -137,7 +145,7 @@ func (s *Service) changeGroup(
 	edit func(tx Tx, p Principal, g *Group, now time.Time) (string, error),
 ) (changed *Group, err error) {
 	defer s.noteDenial(ctx, permission, int64(id), "", &err)
-	p, err := holder(ctx, permission)
+	p, err := provisioner(ctx, permission)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +163,11 @@ func (s *Service) changeGroup(
 		if err != nil {
 			return err
 		}
-		g.UpdatedAt, changed = now, g
+		changed = g
+		if action == "" { // nothing of its own
+			return nil
+		}
+		g.UpdatedAt = now
 		if err := tx.SaveGroup(g); err != nil {
 			return err
 		}
@@ -174,6 +186,6 @@ func (s *Service) auditGroup(tx Tx, p Principal, action string, g *Group, before
 func groupFacts(g *Group) map[string]any {
 	return map[string]any{
 		"name": g.Name, "title": g.Title, "description": g.Description, "roles": g.Roles, "active": g.Active,
-		"removed": g.Removed(),
+		"directory_id": g.DirectoryID, "removed": g.Removed(),
 	}
 }

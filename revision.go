@@ -41,6 +41,11 @@ func (g *Group) Revision() string {
 	return revisionOf("group", int64(g.ID), g.UpdatedAt, facts)
 }
 
+// RevisionWith names what callers can set of g together with who its members are.
+func (g *Group) RevisionWith(members []UserID) string {
+	return revisionOf("group", int64(g.ID), g.UpdatedAt, map[string]any{"group": g.Revision(), "members": inOrder(members)})
+}
+
 // Revision names what callers can set of l as it is now, like [Token.Revision]. Seats that are taken do not move it.
 func (l *License) Revision() string {
 	return revisionOf("license", int64(l.ID), l.UpdatedAt, licenseFacts(l))

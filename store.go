@@ -90,6 +90,11 @@ type Store interface {
 	// Users returns the users that match, ordered by id, at most f.Limit of them.
 	Users(ctx context.Context, f UserFilter) ([]*User, error)
 
+	// CountUsers returns how many users match, whatever f.After, f.Skip and f.Limit say.
+	CountUsers(ctx context.Context, f UserFilter) (int64, error)
+	// Members returns the ids of the users who have the group, in their order.
+	Members(ctx context.Context, group GroupID) ([]UserID, error)
+
 	// Role returns a copy of the role.
 	Role(ctx context.Context, id RoleID) (*Role, error)
 	// Roles returns all roles, ordered by id.
@@ -150,8 +155,10 @@ type Tx interface {
 	User(id UserID) (*User, error)
 	// UserByExternalID returns a copy of the user with that external id.
 	UserByExternalID(externalID string) (*User, error)
-	// SaveUser inserts the user when its ID is 0, setting the ID, and else replaces it. An external id or e-mail that
-	// another user has is an Error of code conflict that names the field. The commit must name the owner as changed.
+	// Members returns the ids of the users who have the group, in their order.
+	Members(group GroupID) ([]UserID, error)
+	// SaveUser inserts the user when its ID is 0, setting the ID, and else replaces it. An external id, e-mail or user name
+	// that another user has is an Error of code conflict that names the field. The commit must name the owner as changed.
 	SaveUser(u *User) error
 
 	// Role returns a copy of the role.

@@ -11,7 +11,7 @@ import (
 // Bounds of a user's fields, in characters.
 const (
 	MaxEmailLength      = 254 // RFC 5321 §4.5.3.1.3 less the brackets
-	MaxExternalIDLength = 255
+	MaxExternalIDLength = 255 // also of what a directory calls somebody by
 )
 
 // UserID identifies a user for ever; it is never given to somebody else.
@@ -26,10 +26,35 @@ type User struct {
 	Roles      []RoleID
 	Groups     []GroupID   // is a member of
 	Licenses   []LicenseID // has a seat of
-	Active     bool        // false: cannot act, and none of their tokens verifies
+	Directory  DirectoryEntry
+	Active     bool // false: cannot act, and none of their tokens verifies
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 	RemovedAt  time.Time // a removed user stays as a tombstone without personal data
+}
+
+// DirectoryEntry is what a directory that provisions people says of somebody, beside their e-mail and name
+// (RFC 7643 §4.1). The zero DirectoryEntry is that of somebody whom no directory has provisioned.
+type DirectoryEntry struct {
+	UserName   string // up to MaxExternalIDLength characters; unique without regard to case while the user is not removed
+	ID         string // by which the directory knows the person; up to MaxExternalIDLength characters
+	GivenName  string // up to MaxNameLength characters
+	FamilyName string // up to MaxNameLength characters
+}
+
+func (d *DirectoryEntry) validate() error {
+	for _, text := range []struct {
+		field, is string
+		most      int
+	}{
+		{"user_name", d.UserName, MaxExternalIDLength}, {"directory_id", d.ID, MaxExternalIDLength},
+		{"given_name", d.GivenName, MaxNameLength}, {"family_name", d.FamilyName, MaxNameLength},
+	} {
+		if err := validateText(text.field, text.is, 0, text.most); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Removed reports whether u is only a tombstone.
@@ -40,7 +65,7 @@ func (u *User) Administrator() bool { return slices.Contains(u.Roles, RoleAdmini
 
 // DisplayName returns the best text there is for a person to recognise u by.
 func (u *User) DisplayName() string {
-	for _, text := range []string{u.Name, u.Email, u.ExternalID} {
+	for _, text := range []string{u.Name, u.Email, u.Directory.UserName, u.ExternalID} {
 		if strings.HasPrefix(text, removedMark) {
 			return "removed user"
 		}
@@ -68,6 +93,9 @@ func (u *User) Validate() error {
 	if at := strings.LastIndexByte(u.Email, '@'); u.Email != "" && (at < 1 || at == len(u.Email)-1) {
 		return Invalid("email", "must look like name@host")
 	}
+	if err := u.Directory.validate(); err != nil {
+		return err
+	}
 	if err := validateHeld("roles", len(u.Roles)); err != nil {
 		return err
 	}
@@ -92,12 +120,16 @@ type UserFilter struct {
 	Role           RoleID    // has this role itself
 	Group          GroupID   // is a member
 	License        LicenseID // has a seat
+	UserName       string    // a directory calls them exactly this; ASCII letters match in either case
+	DirectoryID    string    // a directory knows them by exactly this
 	IncludeRemoved bool
 	After          UserID // continue behind this user
+	Skip           int    // leave out so many of those that match, from the first
 	Limit          int    // at most this many; Service sets 1 to MaxPage
 }
 
-// NewUser is what somebody who adds a user may say. At least one of ExternalID, Email and Name must be given.
+// NewUser is what somebody who adds a user may say. At least one of ExternalID, Email, Name and Directory.UserName must
+// be given.
 type NewUser struct {
 	ExternalID    string
 	Email         string
@@ -106,6 +138,8 @@ type NewUser struct {
 	Roles         []string // names
 	Groups        []string // names
 	Licenses      []string // names
+	Directory     DirectoryEntry
+	Disabled      bool // begins disabled
 }
 
 // UserUpdate changes a user; nil leaves a field as it is.
@@ -117,6 +151,7 @@ type UserUpdate struct {
 	Roles         *[]string // names
 	Groups        *[]string // names
 	Licenses      *[]string // names
+	Directory     *DirectoryEntry
 	Active        *bool
 	Revisions     []string // the user must have one of these, see [User.Revision]; empty = whatever it has
 }

@@ -14,7 +14,7 @@ func noSuchUser() error { return &Error{Code: CodeNotFound, Message: "User not f
 // as somebody new.
 func (s *Service) CreateUser(ctx context.Context, n NewUser) (created *User, err error) {
 	defer s.noteDenial(ctx, PermissionUsersCreate, 0, "", &err)
-	p, err := holder(ctx, PermissionUsersCreate)
+	p, err := provisioner(ctx, PermissionUsersCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -25,9 +25,9 @@ func (s *Service) createUser(ctx context.Context, p Principal, n NewUser) (*User
 	now := s.timestamp()
 	user := User{
 		ExternalID: strings.TrimSpace(n.ExternalID), Email: strings.TrimSpace(n.Email), Name: strings.TrimSpace(n.Name),
-		Active: true, CreatedAt: now, UpdatedAt: now,
+		Directory: n.Directory, Active: !n.Disabled, CreatedAt: now, UpdatedAt: now,
 	}
-	if user.ExternalID == "" && user.Email == "" && user.Name == "" {
+	if user.ExternalID == "" && user.Email == "" && user.Name == "" && user.Directory.UserName == "" {
 		return nil, Invalid("email", "give an e-mail, a name or an external id")
 	}
 	if err := user.Validate(); err != nil {
@@ -99,9 +99,17 @@ func readmit(tx Tx, externalID string) error {
 	return tx.SaveUser(tombstone)
 }
 
+// CountUsers returns how many users match, whatever f.After, f.Skip and f.Limit say. It needs users.read.
+func (s *Service) CountUsers(ctx context.Context, f UserFilter) (int64, error) {
+	if _, err := provisioner(ctx, PermissionUsersRead); err != nil {
+		return 0, err
+	}
+	return s.store.CountUsers(ctx, f)
+}
+
 // User returns one user. Everybody may see themselves; everybody else needs users.read.
 func (s *Service) User(ctx context.Context, id UserID) (*User, error) {
-	p, err := actor(ctx)
+	p, err := tokenActor(ctx, PermissionUsersRead)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +125,7 @@ func (s *Service) User(ctx context.Context, id UserID) (*User, error) {
 
 // UserByEmail returns the user with that e-mail. It needs users.read.
 func (s *Service) UserByEmail(ctx context.Context, email string) (*User, error) {
-	if _, err := holder(ctx, PermissionUsersRead); err != nil {
+	if _, err := provisioner(ctx, PermissionUsersRead); err != nil {
 		return nil, err
 	}
 	u, err := s.store.UserByEmail(ctx, email)
@@ -129,12 +137,15 @@ func (s *Service) UserByEmail(ctx context.Context, email string) (*User, error) 
 
 // Users returns the users that match. It needs users.read.
 func (s *Service) Users(ctx context.Context, f UserFilter) ([]*User, error) {
-	_, err := holder(ctx, PermissionUsersRead)
+	_, err := provisioner(ctx, PermissionUsersRead)
 	if err != nil {
 		return nil, err
 	}
 	if f.Limit, err = pageLimit(f.Limit); err != nil {
 		return nil, err
+	}
+	if f.Skip < 0 {
+		return nil, Invalid("skip", "must not be below 0")
 	}
 	return s.store.Users(ctx, f)
 }
@@ -148,7 +159,7 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 		if err := checkRevision(u.Revisions, user.Revision()); err != nil {
 			return "", err
 		}
-		if u.ExternalID != nil || u.Email != nil || u.Active != nil && *u.Active {
+		if u.ExternalID != nil || u.Email != nil || u.renamesIn(user.Directory) || u.Active != nil && *u.Active {
 			if err := authorizeOver(tx, p, user, func(string) bool { return true }); err != nil {
 				return "", err
 			}
@@ -162,6 +173,7 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 		if u.Name != nil {
 			user.Name = strings.TrimSpace(*u.Name)
 		}
+		set(&user.Directory, u.Directory)
 		action := ActionUserUpdate
 		if u.Active != nil && *u.Active != user.Active {
 			user.Active = *u.Active
@@ -172,6 +184,11 @@ func (s *Service) UpdateUser(ctx context.Context, id UserID, u UserUpdate) (*Use
 		}
 		return action, entitle(tx, p, user, names{u.Roles, u.Groups, u.Licenses}, u.Administrator)
 	})
+}
+
+// renamesIn reports whether u changes what the directory recognises somebody by.
+func (u *UserUpdate) renamesIn(before DirectoryEntry) bool {
+	return u.Directory != nil && (u.Directory.UserName != before.UserName || u.Directory.ID != before.ID)
 }
 
 // RemoveUser revokes all of a user's tokens and leaves a tombstone without personal data (X-14), also in the audit log,
@@ -186,7 +203,7 @@ func (s *Service) RemoveUser(ctx context.Context, id UserID) error {
 			return "", err
 		}
 		user.Name, user.Email, user.Active, user.RemovedAt = "", "", false, now
-		user.Roles, user.Groups, user.Licenses = nil, nil, nil
+		user.Roles, user.Groups, user.Licenses, user.Directory = nil, nil, nil, DirectoryEntry{}
 		if user.ExternalID != "" {
 			user.ExternalID = removedExternalID(user.ExternalID)
 		}
@@ -200,7 +217,7 @@ func (s *Service) changeUser(
 	edit func(tx Tx, p Principal, user *User, now time.Time) (string, error),
 ) (changed *User, err error) {
 	defer s.noteDenial(ctx, permission, int64(id), "", &err)
-	p, err := holder(ctx, permission)
+	p, err := provisioner(ctx, permission)
 	if err != nil {
 		return nil, err
 	}
@@ -251,6 +268,8 @@ func (s *Service) auditUser(tx Tx, p Principal, action string, u *User, before m
 func userFacts(u *User) map[string]any {
 	return map[string]any{
 		"external_id": u.ExternalID, "email": u.Email, "name": u.Name, "roles": u.Roles, "groups": u.Groups, "licenses": u.Licenses, "active": u.Active,
+		"user_name": u.Directory.UserName, "directory_id": u.Directory.ID,
+		"given_name": u.Directory.GivenName, "family_name": u.Directory.FamilyName,
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 // alteredRights replaces methods about roles, groups, licenses and permissions. nil means as they are.
 type alteredRights struct {
+	countUsers  func(latchward.UserFilter) (int64, error)
+	members     func(latchward.GroupID) ([]latchward.UserID, error)
 	role        func(latchward.RoleID) (*latchward.Role, error)
 	roles       func() ([]*latchward.Role, error)
 	group       func(latchward.GroupID) (*latchward.Group, error)
@@ -16,6 +18,14 @@ type alteredRights struct {
 	licenses    func() ([]*latchward.License, error)
 	seats       func() (map[latchward.LicenseID]int64, error)
 	permissions func() ([]*latchward.Permission, error)
+}
+
+func (a *altered) CountUsers(ctx context.Context, f latchward.UserFilter) (int64, error) {
+	return or1(ctx, a.countUsers, a.Store.CountUsers, f)
+}
+
+func (a *altered) Members(ctx context.Context, group latchward.GroupID) ([]latchward.UserID, error) {
+	return or1(ctx, a.members, a.Store.Members, group)
 }
 
 func (a *altered) Role(ctx context.Context, id latchward.RoleID) (*latchward.Role, error) {
@@ -52,6 +62,7 @@ func (a *altered) Permissions(ctx context.Context) ([]*latchward.Permission, err
 
 // alteredRightsTx does the same for a transaction.
 type alteredRightsTx struct {
+	members          func(latchward.GroupID) ([]latchward.UserID, error)
 	role             func(latchward.RoleID) (*latchward.Role, error)
 	roleByName       func(string) (*latchward.Role, error)
 	saveRole         func(*latchward.Role) error
@@ -67,6 +78,10 @@ type alteredRightsTx struct {
 	permission       func(string) (*latchward.Permission, error)
 	savePermission   func(*latchward.Permission) error
 	deletePermission func(string) error
+}
+
+func (tx *alteredTx) Members(group latchward.GroupID) ([]latchward.UserID, error) {
+	return or0(bind(tx.members, group), bind(tx.Tx.Members, group))
 }
 
 func (tx *alteredTx) Role(id latchward.RoleID) (*latchward.Role, error) {

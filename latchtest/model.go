@@ -195,6 +195,14 @@ func (s *side) userNumber(id latchward.UserID) latchward.UserID {
 	return latchward.UserID(number(s.users, id))
 }
 
+func (s *side) userNumbers(ids []latchward.UserID) []latchward.UserID {
+	var numbers []latchward.UserID
+	for _, id := range ids {
+		numbers = append(numbers, s.userNumber(id))
+	}
+	return numbers
+}
+
 func number[ID ~int64](ids []ID, id ID) int {
 	if i := slices.Index(ids, id); i >= 0 {
 		return i + 1

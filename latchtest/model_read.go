@@ -162,12 +162,32 @@ func (m *model) users(rt *rapid.T, f latchward.UserFilter, after int) {
 			f.After = s.userID(after)
 		}
 		f.Role, f.Group, f.License = s.holding(f.Role, f.Group, f.License)
+		count, err := s.store.CountUsers(m.ctx, f)
+		if err != nil {
+			return nil, err
+		}
 		users, err := s.store.Users(m.ctx, f)
 		var plain []*latchward.User
 		for _, u := range users {
 			plain = append(plain, s.plainUser(u))
 		}
-		return plain, err
+		return []any{count, plain}, err
+	})
+}
+
+// readDirectory asks for users by what a directory says of them, and for the members of a group.
+func (m *model) readDirectory(rt *rapid.T) {
+	all := rapid.Bool().Draw(rt, "removed, too")
+	m.users(rt, latchward.UserFilter{
+		DirectoryID: rapid.SampledFrom([]string{"1", "2"}).Draw(rt, "directory id"), IncludeRemoved: all, Limit: 9,
+	}, 0)
+	m.users(rt, latchward.UserFilter{
+		UserName: rapid.SampledFrom([]string{"n", "N", "m"}).Draw(rt, "user name"), IncludeRemoved: all, Limit: 9,
+	}, 0)
+	group := pick(rt, "group", len(m.reference.groups))
+	_, _ = m.both(rt, fmt.Sprintf("Members of %d", group), func(s *side) (any, error) {
+		ids, err := s.store.Members(m.ctx, numbered(s.groups, group))
+		return s.userNumbers(ids), err
 	})
 }
 
@@ -176,9 +196,13 @@ func (m *model) readUsers(rt *rapid.T) {
 	m.users(rt, latchward.UserFilter{
 		Role: role, Group: group, License: license,
 		Query:          rapid.SampledFrom([]string{"", "A", "%", "_", `\`, "@b", "x"}).Draw(rt, "query"),
+		UserName:       rapid.SampledFrom([]string{"", "", "", "n", "M", "%"}).Draw(rt, "user name"),
+		DirectoryID:    rapid.SampledFrom([]string{"", "", "", "1", "2"}).Draw(rt, "directory id"),
 		IncludeRemoved: rapid.Bool().Draw(rt, "removed"),
+		Skip:           rapid.IntRange(0, 2).Draw(rt, "skip"),
 		Limit:          rapid.IntRange(1, 4).Draw(rt, "limit"),
 	}, rapid.IntRange(0, len(m.reference.users)).Draw(rt, "after"))
+	m.readDirectory(rt)
 	n := pick(rt, "user", len(m.reference.users))
 	email := rapid.SampledFrom([]string{"", "a@b.c", "A@b.C", "d@e.f", "%"}).Draw(rt, "email")
 	externalID := rapid.SampledFrom([]string{"", "x", "y", "X", "%"}).Draw(rt, "external id")

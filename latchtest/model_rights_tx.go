@@ -101,6 +101,7 @@ func someGroup(rt *rapid.T) latchward.Group {
 		Name: someIdentifier(rt), Title: someText(rt, "title"), Description: someText(rt, "description"),
 		Active: rapid.Bool().Draw(rt, "active"), CreatedAt: epoch(), UpdatedAt: momentAround(rt, "updated at"),
 	}
+	g.DirectoryID = rapid.SampledFrom([]string{"", "1"}).Draw(rt, "directory id")
 	if rapid.IntRange(0, 3).Draw(rt, "removed") == 3 {
 		g.RemovedAt = epoch()
 	}
@@ -205,13 +206,15 @@ func (p *plan) readRights(rt *rapid.T) step {
 		licenseNamed, err6 := tx.LicenseByName(name)
 		seats, err7 := tx.Seats(numbered(s.licenses, l))
 		permission, err8 := tx.Permission("x.y")
+		members, err9 := tx.Members(numbered(s.groups, g))
 		var errors []string
-		for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8} {
+		for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9} {
 			errors = append(errors, errorText(err))
 		}
 		return []any{
 			errors, s.plainRole(role), s.plainGroup(group), s.plainLicense(license),
 			s.plainRole(roleNamed), s.plainGroup(groupNamed), s.plainLicense(licenseNamed), seats, permission,
+			s.userNumbers(members),
 		}, nil
 	}}
 }

@@ -192,7 +192,12 @@ func someUser(rt *rapid.T) latchward.User {
 		u.Email = rapid.SampledFrom([]string{"", "a@b.c", "A@B.C", "d@e.f"}).Draw(rt, "email")
 	} else {
 		u.ExternalID = rapid.SampledFrom([]string{"", "x", "y", "X", "%"}).Draw(rt, "external id")
+		if u.ExternalID == "" {
+			u.Directory.UserName = rapid.SampledFrom([]string{"", "n", "N", "m"}).Draw(rt, "user name")
+		}
 	}
+	u.Directory.ID = rapid.SampledFrom([]string{"", "1", "2"}).Draw(rt, "directory id")
+	u.Directory.GivenName = someText(rt, "given name")
 	return u
 }
 

@@ -19,7 +19,7 @@ type mutant struct {
 func mutants() []mutant {
 	return slices.Concat(
 		txMutants(), concurrencyMutants(), factsMutants(), tokenMutants(), fieldMutants(), listMutants(), idleMutants(),
-		saveMutants(), endMutants(), userMutants(), saveUserMutants(), auditMutants(), auditLogMutants(), keyMutants(),
+		saveMutants(), endMutants(), userMutants(), directoryMutants(), saveUserMutants(), auditMutants(), auditLogMutants(), keyMutants(),
 		recordMutants(roles(), roleHooks()), recordMutants(groups(), groupHooks()), recordMutants(licenses(), licenseHooks()),
 		deleteMutants(roles(), roleHooks(), "Roles"), deleteMutants(licenses(), licenseHooks(), "Licenses"),
 		groupMutants(), seatMutants(), heldMutants(), groupOwnerMutants(), permissionMutants(),

@@ -75,7 +75,7 @@ func groups() recordKind[latchward.Group, latchward.GroupID] {
 		whole: func(_ *trial, name string) *latchward.Group {
 			return &latchward.Group{
 				Name: name, Title: "Night shift 🐝", Description: "line\nbreak",
-				Roles:  []latchward.RoleID{latchward.RoleManager, latchward.RoleAuditor},
+				Roles: []latchward.RoleID{latchward.RoleManager, latchward.RoleAuditor}, DirectoryID: "00g1",
 				Active: true, CreatedAt: epoch(), UpdatedAt: epoch().Add(time.Millisecond),
 			}
 		},

@@ -18,7 +18,13 @@ const (
 	txUser       = "User returns a copy of the user."
 	txByExternal = "UserByExternalID returns a copy of the user with that external id."
 	savesUser    = "SaveUser inserts the user when its ID is 0, setting the ID, and else replaces it."
-	userTaken    = "An external id or e-mail that another user has is an Error of code conflict that names the field."
+	userTaken    = "An external id, e-mail or user name that another user has is an Error of code conflict that names the field."
+	userNamed    = "a directory calls them exactly this; ASCII letters match in either case"
+	userKnownAs  = "a directory knows them by exactly this"
+	usersSkip    = "leave out so many of those that match, from the first"
+	usersCount   = "CountUsers returns how many users match, whatever f.After, f.Skip and f.Limit say."
+	membersAre   = "Members returns the ids of the users who have the group, in their order."
+	uniqueName   = "unique without regard to case while the user is not removed"
 	namesOwner   = "The commit must name the owner as changed."
 	uniqueEmail  = "unique without regard to case while the user is not removed"
 )
@@ -39,6 +45,12 @@ func userPromises() []storePromise {
 		{"Users/ByQuery", usersQuery, usersByQuery},
 		{"Users/LeavesRemovedUsersOut", usersMatch, usersRemoved},
 		{"Users/PagesGiveEachUserOnce", usersMatch, usersPages},
+		{"Users/ByUserNameInAnyCase", userNamed, usersByUserName},
+		{"Users/ByDirectoryID", userKnownAs, usersByDirectoryID},
+		{"Users/Skips", usersSkip, usersSkipped},
+		{"CountUsers/CountsWhatMatches", usersCount, usersCounted},
+		{"Members/ReturnsUsersByID", membersAre, membersByID},
+		{"Tx.Members/ReturnsUsersByID", membersAre, txMembersByID},
 		{"Tx.User/ReturnsACopy", txUser, txUserIsACopy},
 		{"Tx.User/UnknownIsNotFound", notFound, txUserOfNothing},
 		{"Tx.UserByExternalID/ReturnsACopy", txByExternal, txExternalIDIsACopy},
@@ -50,6 +62,7 @@ func userPromises() []storePromise {
 func wholeUser(u *latchward.User) {
 	u.ExternalID, u.Email, u.Name = "auth0|ada", "Ada@Example.com", "Ada Lovelace"
 	u.Roles = []latchward.RoleID{latchward.RoleAdministrator, latchward.RoleAuditor}
+	u.Directory = latchward.DirectoryEntry{UserName: "Ada@Example", ID: "00u1", GivenName: "Ada", FamilyName: "Lovelace 🐝"}
 	u.CreatedAt, u.UpdatedAt = epoch().Add(time.Millisecond), epoch().Add(2*time.Millisecond)
 }
 
@@ -277,6 +290,8 @@ func saveUserPromises() []storePromise {
 		{"Tx.SaveUser/UnknownIsNotFound", notFound, saveUserOfNothing},
 		{"Tx.SaveUser/RefusesAnExternalIDInUse", userTaken, saveUserRefusesExternalID},
 		{"Tx.SaveUser/RefusesAnEmailInUseInAnyCase", userTaken, saveUserRefusesEmail},
+		{"Tx.SaveUser/RefusesAUserNameInUseInAnyCase", userTaken, saveUserRefusesUserName},
+		{"Tx.SaveUser/RemovedUsersLeaveTheirUserName", uniqueName, saveUserTakesUserName},
 		{"Tx.SaveUser/ManyMayHaveNone", uniqueEmail, saveUserWithNone},
 		{"Tx.SaveUser/NamesTheOwner", namesOwner, saveUserNames},
 	}

@@ -43,6 +43,11 @@ func (zeroStore) Users(context.Context, latchward.UserFilter) ([]*latchward.User
 	return nil, nil
 }
 
+func (zeroStore) CountUsers(context.Context, latchward.UserFilter) (int64, error) { return 0, nil }
+func (zeroStore) Members(context.Context, latchward.GroupID) ([]latchward.UserID, error) {
+	return nil, nil
+}
+
 func (zeroStore) Role(context.Context, latchward.RoleID) (*latchward.Role, error)    { return nil, nil }
 func (zeroStore) Roles(context.Context) ([]*latchward.Role, error)                   { return nil, nil }
 func (zeroStore) Group(context.Context, latchward.GroupID) (*latchward.Group, error) { return nil, nil }

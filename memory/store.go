@@ -179,6 +179,14 @@ func (s *Store) userWithEmail(email string) *latchward.User {
 	})
 }
 
+// userNamed returns the user whom a directory calls that, or nil; nobody has "", and removed users have none.
+func (s *Store) userNamed(userName string) *latchward.User {
+	userName = foldASCII(userName)
+	return s.findUser(userName != "", func(u *latchward.User) bool {
+		return foldASCII(u.Directory.UserName) == userName && !u.Removed()
+	})
+}
+
 func (s *Store) findUser(possible bool, is func(*latchward.User) bool) *latchward.User {
 	if possible {
 		for _, u := range s.users {
@@ -202,11 +210,38 @@ func (s *Store) Users(_ context.Context, f latchward.UserFilter) ([]*latchward.U
 			found = append(found, c)
 		}
 	}
-	return first(f.Limit, found), nil
+	return first(f.Limit, found[min(f.Skip, len(found)):]), nil
+}
+
+// CountUsers implements [latchward.Store].
+func (s *Store) CountUsers(ctx context.Context, f latchward.UserFilter) (int64, error) {
+	f.After, f.Skip, f.Limit = 0, 0, 0
+	found, err := s.Users(ctx, f)
+	return int64(len(found)), err
+}
+
+// Members implements [latchward.Store].
+func (s *Store) Members(_ context.Context, group latchward.GroupID) ([]latchward.UserID, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.members(group), nil
+}
+
+func (s *Store) members(group latchward.GroupID) []latchward.UserID {
+	var ids []latchward.UserID
+	for id, u := range s.users {
+		if slices.Contains(u.Groups, group) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func matchesUser(f *latchward.UserFilter, u *latchward.User) bool {
 	return (f.IncludeRemoved || !u.Removed()) && contains(f.Query, u.Name, u.Email, u.ExternalID) &&
+		(f.UserName == "" || foldASCII(u.Directory.UserName) == foldASCII(f.UserName)) &&
+		(f.DirectoryID == "" || u.Directory.ID == f.DirectoryID) &&
 		has(u.Roles, f.Role) && has(u.Groups, f.Group) && has(u.Licenses, f.License)
 }
 

@@ -216,6 +216,9 @@ func (tx *transaction) SaveUser(u *latchward.User) error {
 	if other := s.userWithEmail(u.Email); other != nil && other.ID != u.ID && !u.Removed() {
 		return userConflict("email", "another user has this e-mail")
 	}
+	if other := s.userNamed(u.Directory.UserName); other != nil && other.ID != u.ID && !u.Removed() {
+		return userConflict("user_name", "another user has this user name")
+	}
 	if err := s.rights.checkHeld(u.Roles, u.Groups, u.Licenses); err != nil {
 		return err
 	}
@@ -227,6 +230,11 @@ func (tx *transaction) SaveUser(u *latchward.User) error {
 	put(tx, s.users, u.ID, kept)
 	tx.changed(latchward.ChangeOwner, latchward.Owner{Type: latchward.OwnerUser, ID: int64(u.ID)}.String())
 	return err
+}
+
+// Members implements [latchward.Tx].
+func (tx *transaction) Members(group latchward.GroupID) ([]latchward.UserID, error) {
+	return tx.store.members(group), nil
 }
 
 func userConflict(field, message string) error {

@@ -9,23 +9,23 @@ import (
 
 var (
 	selectGroups = `SELECT id, name, title, description, active, created_at, updated_at, removed_at,
-		` + heldBy("group", "groups.id") + ` FROM groups WHERE `
+		directory_id, ` + heldBy("group", "groups.id") + ` FROM groups WHERE `
 	groupByID   = selectGroups + `id = ?`
 	groupByName = selectGroups + `name = ? AND removed_at IS NULL`
 )
 
 const (
 	groupNameTaken = `SELECT EXISTS (SELECT 1 FROM groups WHERE name = ? AND id <> ? AND removed_at IS NULL)`
-	insertGroup    = `INSERT INTO groups (name, title, description, active, created_at, updated_at, removed_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`
+	insertGroup    = `INSERT INTO groups (name, title, description, active, created_at, updated_at, removed_at,
+		directory_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	updateGroup = `UPDATE groups SET name = ?, title = ?, description = ?, active = ?, created_at = ?, updated_at = ?,
-		removed_at = ? WHERE id = ?`
+		removed_at = ?, directory_id = ? WHERE id = ?`
 )
 
 func scanGroup(rows *sql.Rows) (*latchward.Group, error) {
 	var g latchward.Group
 	err := rows.Scan(&g.ID, &g.Name, textColumn{&g.Title}, textColumn{&g.Description}, &g.Active,
-		timeColumn{&g.CreatedAt}, timeColumn{&g.UpdatedAt}, timeColumn{&g.RemovedAt}, heldColumn{roles: &g.Roles})
+		timeColumn{&g.CreatedAt}, timeColumn{&g.UpdatedAt}, timeColumn{&g.RemovedAt}, textColumn{&g.DirectoryID}, heldColumn{roles: &g.Roles})
 	if err != nil {
 		return nil, unreadable("group", err)
 	}
@@ -91,6 +91,7 @@ func (tx *transaction) SaveGroup(g *latchward.Group) error {
 	args := []any{
 		g.Name, textOrNull(g.Title), textOrNull(g.Description), g.Active,
 		g.CreatedAt.UnixMilli(), g.UpdatedAt.UnixMilli(), millisOrNull(g.RemovedAt),
+		textOrNull(g.DirectoryID),
 	}
 	id, err := tx.save("group", int64(g.ID), insertGroup, updateGroup, args)
 	if err != nil {

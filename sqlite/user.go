@@ -9,24 +9,28 @@ import (
 
 var (
 	selectUsers = `SELECT id, external_id, email, name, active, created_at, updated_at, removed_at,
-		` + heldBy("user", "users.id") + ` FROM users WHERE `
+		user_name, directory_id, given_name, family_name, ` + heldBy("user", "users.id") + ` FROM users WHERE `
 	userByID         = selectUsers + `id = ?`
 	userByExternalID = selectUsers + `external_id = ?`
 	userByEmail      = selectUsers + `email = ? AND removed_at IS NULL`
+	userByUserName   = selectUsers + `user_name = ? AND removed_at IS NULL`
 )
 
 const (
-	insertUser = `INSERT INTO users (external_id, email, name, active, created_at, updated_at, removed_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`
+	insertUser = `INSERT INTO users (external_id, email, name, active, created_at, updated_at, removed_at,
+		user_name, directory_id, given_name, family_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateUser = `UPDATE users SET external_id = ?, email = ?, name = ?, active = ?, created_at = ?,
-		updated_at = ?, removed_at = ? WHERE id = ?`
+		updated_at = ?, removed_at = ?, user_name = ?, directory_id = ?, given_name = ?, family_name = ? WHERE id = ?`
+	membersOfGroup = `SELECT holder_id FROM holdings
+		WHERE kind = 'group' AND held_id = ? AND holder_type = 'user' ORDER BY holder_id`
 )
 
 func scanUser(rows *sql.Rows) (*latchward.User, error) {
 	var u latchward.User
 	err := rows.Scan(&u.ID, textColumn{&u.ExternalID}, textColumn{&u.Email}, &u.Name, &u.Active,
 		timeColumn{&u.CreatedAt}, timeColumn{&u.UpdatedAt}, timeColumn{&u.RemovedAt},
-		heldColumn{&u.Roles, &u.Groups, &u.Licenses})
+		textColumn{&u.Directory.UserName}, textColumn{&u.Directory.ID}, textColumn{&u.Directory.GivenName},
+		textColumn{&u.Directory.FamilyName}, heldColumn{&u.Roles, &u.Groups, &u.Licenses})
 	if err != nil {
 		return nil, unreadable("user", err)
 	}
@@ -63,8 +67,27 @@ func (s *Store) Users(ctx context.Context, f latchward.UserFilter) ([]*latchward
 }
 
 func usersQuery(f *latchward.UserFilter) (string, []any) {
+	c := userConditions(f)
+	return selectUsers + c.text.String() + ` ORDER BY id LIMIT ? OFFSET ?`, append(c.args, limitOf(f.Limit), f.Skip)
+}
+
+// CountUsers implements [latchward.Store].
+func (s *Store) CountUsers(ctx context.Context, f latchward.UserFilter) (int64, error) {
+	f.After = 0
+	c := userConditions(&f)
+	n, err := one(ctx, unprepared{s.readers}, scalar[int64], `SELECT count(*) FROM users WHERE `+c.text.String(), c.args...)
+	return n, s.translate(err)
+}
+
+func userConditions(f *latchward.UserFilter) *conditions {
 	c := &conditions{}
 	c.begin("id > ?", f.After)
+	if f.UserName != "" {
+		c.add("user_name = ?", f.UserName)
+	}
+	if f.DirectoryID != "" {
+		c.add("directory_id = ?", f.DirectoryID)
+	}
 	if !f.IncludeRemoved {
 		c.add("removed_at IS NULL")
 	}
@@ -72,7 +95,18 @@ func usersQuery(f *latchward.UserFilter) (string, []any) {
 		c.addQuery(f.Query, "name", "email", "external_id")
 	}
 	c.addHoldsAll("id", "user", f.Role, f.Group, f.License)
-	return selectUsers + c.text.String() + ` ORDER BY id LIMIT ?`, append(c.args, limitOf(f.Limit))
+	return c
+}
+
+// Members implements [latchward.Store].
+func (s *Store) Members(ctx context.Context, group latchward.GroupID) ([]latchward.UserID, error) {
+	ids, err := collect(ctx, s.reads, scalar[latchward.UserID], membersOfGroup, group)
+	return ids, s.translate(err)
+}
+
+// Members implements [latchward.Tx].
+func (tx *transaction) Members(group latchward.GroupID) ([]latchward.UserID, error) {
+	return collect(tx.ctx, tx, scalar[latchward.UserID], membersOfGroup, group)
 }
 
 // OwnerFacts implements [latchward.Store].
@@ -119,6 +153,8 @@ func (tx *transaction) SaveUser(u *latchward.User) error {
 	args := []any{
 		textOrNull(u.ExternalID), textOrNull(u.Email), u.Name, u.Active,
 		u.CreatedAt.UnixMilli(), u.UpdatedAt.UnixMilli(), millisOrNull(u.RemovedAt),
+		textOrNull(u.Directory.UserName), textOrNull(u.Directory.ID), textOrNull(u.Directory.GivenName),
+		textOrNull(u.Directory.FamilyName),
 	}
 	id, err := tx.save("user", int64(u.ID), insertUser, updateUser, args)
 	if err != nil {
@@ -145,6 +181,13 @@ func (tx *transaction) checkTaken(u *latchward.User) error {
 	other, err = oneUser(tx.ctx, tx, userByEmail, textOrNull(u.Email))
 	if err == nil && other.ID != u.ID {
 		return conflict("email", "Another user has this e-mail.")
+	}
+	if err != nil && latchward.ErrorCode(err) != latchward.CodeNotFound {
+		return err
+	}
+	other, err = oneUser(tx.ctx, tx, userByUserName, textOrNull(u.Directory.UserName))
+	if err == nil && other.ID != u.ID {
+		return conflict("user_name", "Another user has this user name.")
 	}
 	if latchward.ErrorCode(err) == latchward.CodeNotFound {
 		return nil
