@@ -206,8 +206,12 @@ func (s *Service) tx(ctx context.Context, f func(tx Tx) error) error {
 
 // txUnder is tx with audit entries sealed under the current key of a ring.
 func (s *Service) txUnder(ctx context.Context, keys *KeyRing, f func(tx Tx) error) error {
+	begun := s.now()
 	commit, err := s.store.Tx(ctx, func(tx Tx) error { return f(&ledger{Tx: tx, service: s, keys: keys}) })
 	s.cache.apply(commit)
+	if err == nil {
+		s.counters.changes.add(s.now().Sub(begun))
+	}
 	return err
 }
 

@@ -1,6 +1,8 @@
 package latchward
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+)
 
 // Stats are counts since the service was made, for metrics. They tell nothing about a single token.
 type Stats struct {
@@ -15,8 +17,10 @@ type Stats struct {
 	UsageRefused    int64 // events not taken, because the journal was full
 	UsageFlushed    int64 // events handed to the store
 	UsageFlushFails int64
-	Anonymous       int64 // changes refused to nobody in particular, which leave no audit entry
-	Denied          int64 // changes refused to principals
+	// Changes are the times from the begin of a change, such as a revocation, until no verification goes by what was before.
+	Changes   Delays
+	Anonymous int64 // changes refused to nobody in particular, which leave no audit entry
+	Denied    int64 // changes refused to principals
 }
 
 type counters struct {
@@ -25,6 +29,7 @@ type counters struct {
 	created, createFailed, revoked            atomic.Int64
 	usageAccepted, usageRefused, usageFlushed atomic.Int64
 	usageFlushFails, anonymous, denied        atomic.Int64
+	changes                                   delayCounts
 }
 
 // verdictCounts are the counts of verdicts about some of the tokens. Every request adds to one: were there one for all,
@@ -61,6 +66,7 @@ func (s *Service) Stats() Stats {
 		TokensCreated: c.created.Load(), TokensFailed: c.createFailed.Load(), TokensRevoked: c.revoked.Load(),
 		UsageAccepted: c.usageAccepted.Load(), UsageRefused: c.usageRefused.Load(),
 		UsageFlushed: c.usageFlushed.Load(), UsageFlushFails: c.usageFlushFails.Load(),
+		Changes:   c.changes.load(),
 		Anonymous: c.anonymous.Load(), Denied: c.denied.Load(),
 	}
 }

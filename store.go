@@ -122,6 +122,10 @@ type Store interface {
 	// server key; versions without any are left out.
 	KeyCounts(ctx context.Context) (map[int]int64, error)
 
+	// Adoption returns how many users are active, and how many of those own a token that was ever accepted, whatever became
+	// of it but deletion.
+	Adoption(ctx context.Context) (Adoption, error)
+
 	// Ping returns nil when the database answers and can be written to.
 	Ping(ctx context.Context) error
 

@@ -30,6 +30,7 @@ type altered struct {
 	auditEntries     func(latchward.AuditFilter) ([]*latchward.AuditEntry, error)
 	keyFingerprints  func() (map[int]string, error)
 	keyCounts        func() (map[int]int64, error)
+	adoption         func() (latchward.Adoption, error)
 	ping             func() error
 
 	account           func(latchward.UserID) (*latchward.Account, error)
@@ -146,6 +147,10 @@ func (a *altered) AuditEntries(ctx context.Context, f latchward.AuditFilter) ([]
 
 func (a *altered) KeyFingerprints(ctx context.Context) (map[int]string, error) {
 	return or0(a.keyFingerprints, func() (map[int]string, error) { return a.Store.KeyFingerprints(ctx) })
+}
+
+func (a *altered) Adoption(ctx context.Context) (latchward.Adoption, error) {
+	return or0(a.adoption, func() (latchward.Adoption, error) { return a.Store.Adoption(ctx) })
 }
 
 func (a *altered) KeyCounts(ctx context.Context) (map[int]int64, error) {

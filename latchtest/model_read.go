@@ -25,6 +25,7 @@ func (m *model) checkAll(rt *rapid.T) {
 		counts, err := s.store.KeyCounts(m.ctx)
 		return fmt.Sprint(counts), err
 	})
+	_, _ = m.both(rt, "Adoption", func(s *side) (any, error) { return s.store.Adoption(m.ctx) })
 	all := latchward.ByHour | latchward.ByToken | latchward.ByEndpoint | latchward.ByCredential | latchward.ByClass
 	m.cells(rt, latchward.UsageQuery{By: all}, nil)
 	m.eventsOf(rt, latchward.UsageEventQuery{Limit: latchward.MaxPage}, 0)

@@ -304,6 +304,15 @@ func keyMutants() []mutant {
 			}
 		}
 	}
+	adoptionWrong := func(edit func(a *altered, count *latchward.Adoption)) func(a *altered) {
+		return func(a *altered) {
+			a.adoption = func() (latchward.Adoption, error) {
+				count, err := a.Store.Adoption(background())
+				edit(a, &count)
+				return count, err
+			}
+		}
+	}
 	return []mutant{
 		{"KeyFingerprints/ReturnsWhatWasSaved", "keeps the first fingerprint", func(a *altered) {
 			first := map[int]string{}
@@ -343,6 +352,19 @@ func keyMutants() []mutant {
 			tokens, _ := a.Store.Tokens(background(), latchward.TokenFilter{})
 			for _, t := range tokens {
 				counts[t.Secret.KeyID.Version()]++
+			}
+		})},
+		{"Adoption/CountsActiveUsers", "counts users who may not act", adoptionWrong(func(a *altered, count *latchward.Adoption) {
+			users, _ := a.Store.Users(background(), latchward.UserFilter{IncludeRemoved: true, Limit: latchward.MaxPage})
+			count.Users = int64(len(users))
+		})},
+		{"Adoption/CountsOwnersOfUsedTokens", "counts tokens", adoptionWrong(func(a *altered, count *latchward.Adoption) {
+			tokens, _ := a.Store.Tokens(background(), latchward.TokenFilter{Limit: latchward.MaxPage})
+			count.Adopters = 0
+			for _, t := range tokens {
+				if !t.LastUsedAt.IsZero() {
+					count.Adopters++
+				}
 			}
 		})},
 		{"Ping/ReturnsNil", "does not answer", func(a *altered) { a.ping = func() error { return errWrong } }},

@@ -15,7 +15,9 @@ const (
 	auditAppends = "AppendAudit adds an entry and sets its ID, which must be one more than that of the newest."
 	fingerprints = "KeyFingerprints returns the fingerprints of the server keys that were saved, by version."
 	forgetsKey   = `SaveKeyFingerprint remembers that the server key of a version was in use; "" forgets it.`
-	keyCounts    = "KeyCounts returns how many tokens that are not revoked have their current secret " +
+	adoption     = "Adoption returns how many users are active, and how many of those own a token that was ever accepted, whatever " +
+		"became of it but deletion."
+	keyCounts = "KeyCounts returns how many tokens that are not revoked have their current secret " +
 		"under each version of the server key; versions without any are left out."
 	pingReturns = "Ping returns nil when the database answers and can be written to."
 )
@@ -185,6 +187,8 @@ func keyPromises() []storePromise {
 		{"Tx.SaveKeyFingerprint/EmptyForgets", forgetsKey, fingerprintsForgotten},
 		{"KeyCounts/CountsCurrentSecretsByVersion", keyCounts, keyCountsByVersion},
 		{"KeyCounts/LeavesRevokedTokensOut", keyCounts, keyCountsNotRevoked},
+		{"Adoption/CountsActiveUsers", adoption, adoptionOfUsers},
+		{"Adoption/CountsOwnersOfUsedTokens", adoption, adoptionOfTokens},
 		{"Ping/ReturnsNil", pingReturns, pings},
 	}
 }
@@ -249,6 +253,36 @@ func keyCountsByVersion(t *trial) {
 	t.sameKeyCounts("KeyCounts", map[int]int64{10: 1, 36: 2, 61: 1})
 	t.rotate(old, epoch()) // to version 1; the rotated-out secret is not the current one
 	t.sameKeyCounts("KeyCounts after a rotation", map[int]int64{1: 1, 10: 1, 36: 1, 61: 1})
+}
+
+func (t *trial) sameAdoption(what string, want latchward.Adoption) {
+	t.Helper()
+	got, err := t.store.Adoption(t.ctx)
+	t.must(err)
+	t.same(what, got, want)
+}
+
+func adoptionOfUsers(t *trial) {
+	t.sameAdoption("Adoption of an empty store", latchward.Adoption{})
+	t.user()
+	t.user()
+	t.user(func(u *latchward.User) { u.Active = false })
+	t.user(func(u *latchward.User) { u.RemovedAt = epoch() })
+	t.sameAdoption("Adoption without tokens", latchward.Adoption{Users: 2})
+}
+
+func adoptionOfTokens(t *trial) {
+	used := func(token *latchward.Token) { token.LastUsedAt = epoch() }
+	revoked := func(token *latchward.Token) { token.RevokedAt = epoch() }
+	often, once, never, past := t.user(), t.user(), t.user(), t.user()
+	t.token(often, used)
+	t.token(often, used)
+	t.token(often)
+	t.token(once, used, revoked)
+	t.token(never)
+	t.deleteToken(t.token(past, used).ID)
+	t.token(t.user(func(u *latchward.User) { u.Active = false }), used)
+	t.sameAdoption("Adoption", latchward.Adoption{Users: 4, Adopters: 2})
 }
 
 func keyCountsNotRevoked(t *trial) {

@@ -315,6 +315,7 @@ func (t *trial) readsOf(owner *latchward.User) []use {
 		calls(func(*latchward.Token) (any, error) { return s.AuditEntries(ctx, latchward.AuditFilter{Limit: 10}) }),
 		calls(func(*latchward.Token) (any, error) { return s.KeyCounts(ctx) }),
 		calls(func(*latchward.Token) (any, error) { return s.KeyFingerprints(ctx) }),
+		calls(func(*latchward.Token) (any, error) { return s.Adoption(ctx) }),
 		calls(func(*latchward.Token) (any, error) { return s.Role(ctx, latchward.RoleAuditor) }),
 		calls(func(*latchward.Token) (any, error) { return s.Roles(ctx) }),
 		calls(func(*latchward.Token) (any, error) { return s.Groups(ctx, latchward.GroupFilter{Limit: 10}) }),

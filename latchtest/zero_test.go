@@ -66,8 +66,11 @@ func (zeroStore) AuditEntries(context.Context, latchward.AuditFilter) ([]*latchw
 }
 
 func (zeroStore) KeyFingerprints(context.Context) (map[int]string, error) { return nil, nil }
-func (zeroStore) KeyCounts(context.Context) (map[int]int64, error)        { return nil, nil }
-func (zeroStore) Ping(context.Context) error                              { return nil }
+func (zeroStore) Adoption(context.Context) (latchward.Adoption, error) {
+	return latchward.Adoption{}, nil
+}
+func (zeroStore) KeyCounts(context.Context) (map[int]int64, error) { return nil, nil }
+func (zeroStore) Ping(context.Context) error                       { return nil }
 
 func (zeroStore) UsageOffset(context.Context, string) (latchward.JournalOffset, error) {
 	return latchward.JournalOffset{}, nil

@@ -106,7 +106,7 @@ func (g *GitHub) key(ctx context.Context, id string) (*ecdsa.PublicKey, error) {
 		return key, nil
 	}
 	if known == nil {
-		return nil, latchward.Errorf(latchward.CodeUnavailable, 
+		return nil, latchward.Errorf(latchward.CodeUnavailable,
 			"the keys of GitHub could not be fetched; they are asked for again in a minute")
 	}
 	return nil, refuse("GitHub publishes no key of that name")

@@ -265,6 +265,29 @@ func (s *Store) KeyCounts(context.Context) (map[int]int64, error) {
 	return counts, nil
 }
 
+// Adoption implements [latchward.Store].
+func (s *Store) Adoption(context.Context) (latchward.Adoption, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	adopters := map[latchward.UserID]bool{}
+	for _, r := range s.tokens {
+		if r.token.Owner.Type == latchward.OwnerUser && !r.token.LastUsedAt.IsZero() {
+			adopters[latchward.UserID(r.token.Owner.ID)] = true
+		}
+	}
+	var count latchward.Adoption
+	for id, u := range s.users {
+		if !u.Active || u.Removed() {
+			continue
+		}
+		count.Users++
+		if adopters[id] {
+			count.Adopters++
+		}
+	}
+	return count, nil
+}
+
 // Ping implements [latchward.Store].
 func (s *Store) Ping(context.Context) error { return nil }
 

@@ -226,6 +226,28 @@ func TestMetrics(t *testing.T) {
 		"latchward_undecided_total 0\n", "go_goroutines")
 }
 
+// Is creation reliable, do valid tokens work, is revocation immediate, and who uses tokens at all (S1-19)?
+func TestMetricsOfSuccess(t *testing.T) {
+	r := start(t, settings(t, folder(t), "upstreams", upstream(t)))
+	used, secret := r.token(t, rest.NewToken{})
+	revoked, _ := r.token(t, rest.NewToken{})
+	for range 20 {
+		get(t, r.URL()+"/api/products", "Bearer "+secret).want(t, "a valid token", 200)
+	}
+	client := r.administrator(t)
+	if _, err := client.RevokeToken(t.Context(), revoked, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Token(t.Context(), used); err != nil { // which waits for what is recorded
+		t.Fatal(err)
+	}
+	get(t, r.OperationsURL()+"/metrics", "").want(t, "metrics", 200,
+		`latchward_verdicts_total{reason="allowed"} 20`, "latchward_tokens_created_total 2\n", "latchward_tokens_failed_total 0\n",
+		`latchward_tokens{status="active"} 1`, `latchward_tokens{status="revoked"} 1`, `latchward_tokens{status="expired"} 0`,
+		"latchward_users 1\n", "latchward_users_with_used_token 1\n", `latchward_change_duration_seconds_bucket{le="1"} `,
+		`latchward_http_request_duration_seconds_count{surface="gateway"} 20`)
+}
+
 // bar 98
 func TestBombs(t *testing.T) {
 	r := start(t, settings(t, folder(t), "operations.listen", "off"))

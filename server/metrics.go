@@ -3,6 +3,7 @@ package server
 import (
 	"runtime"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -31,6 +32,7 @@ func (s surface) String() string {
 type metrics struct {
 	registry *prometheus.Registry
 	requests [surfaces][6]prometheus.Counter // by first digit of the status; 0 = none was sent
+	seconds  [surfaces]prometheus.Observer
 }
 
 func newMetrics(s *Server) *metrics {
@@ -43,19 +45,28 @@ func newMetrics(s *Server) *metrics {
 			m.requests[surface][class] = requests.WithLabelValues(surface.String(), className(class))
 		}
 	}
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "latchward_http_request_duration_seconds", Help: "Time from a request's header to the end of its answer, by surface.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"surface"})
+	for surface := range surfaces {
+		m.seconds[surface] = seconds.WithLabelValues(surface.String())
+	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "latchward_build_info", Help: "Always 1; the labels tell what is running.",
 		ConstLabels: prometheus.Labels{"version": s.config.version(), "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(requests, build, serviceCollector{s.service.Stats},
+	m.registry.MustRegister(requests, seconds, build, serviceCollector{s.service.Stats},
+		&inventoryCollector{read: s.service.Inventory, now: time.Now, log: s.log},
 		gauge("latchward_ready", "1 while requests are taken.", s.ready.Load),
 		gauge("latchward_authentication", "0 when every request is let through.", func() bool { return !s.config.open() }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-func (m *metrics) count(s surface, status int) {
+func (m *metrics) count(s surface, status int, took time.Duration) {
+	m.seconds[s].Observe(took.Seconds())
 	class := status / 100
 	if class > 5 {
 		class = 0
@@ -113,6 +124,8 @@ var (
 			func(s *latchward.Stats) int64 { return s.UsageFlushFails }},
 	}
 
+	changesDesc = desc("latchward_change_duration_seconds",
+		"Time from the begin of a change, such as a revocation, until no verification goes by what was before.")
 	rememberedDesc = desc("latchward_remembered_tokens", "Tokens in memory.")
 )
 
@@ -130,5 +143,14 @@ func (c serviceCollector) Collect(to chan<- prometheus.Metric) {
 	for _, counter := range counterDescs {
 		to <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, float64(counter.value(&stats)))
 	}
+	to <- histogram(changesDesc, stats.Changes)
 	to <- prometheus.MustNewConstMetric(rememberedDesc, prometheus.GaugeValue, float64(stats.Remembered))
+}
+
+func histogram(desc *prometheus.Desc, d latchward.Delays) prometheus.Metric {
+	buckets := map[float64]uint64{}
+	for bound, count := range d.AtMost {
+		buckets[bound.Seconds()] = uint64(count)
+	}
+	return prometheus.MustNewConstHistogram(desc, uint64(d.Count), d.Sum.Seconds(), buckets)
 }

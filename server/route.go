@@ -93,10 +93,11 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 
 // answered counts and logs a request that has ended. The line holds no query: people put secrets there.
 func (s *Server) answered(r *http.Request, surface surface, answer *response, start time.Time) {
-	s.metrics.count(surface, answer.status)
+	took := time.Since(start)
+	s.metrics.count(surface, answer.status, took)
 	if s.log.Enabled(r.Context(), slog.LevelDebug) {
 		s.log.DebugContext(r.Context(), "Request.", "surface", surface.String(), "method", r.Method,
-			"path", r.URL.EscapedPath(), "status", answer.status, "duration", time.Since(start))
+			"path", r.URL.EscapedPath(), "status", answer.status, "duration", took)
 	}
 }
 

@@ -59,6 +59,15 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (*latchward.User,
 	return u, s.translate(err)
 }
 
+// Adoption implements [latchward.Store].
+func (s *Store) Adoption(ctx context.Context) (latchward.Adoption, error) {
+	count, err := one(ctx, s.reads, func(rows *sql.Rows) (count latchward.Adoption, err error) {
+		return count, rows.Scan(&count.Users, &count.Adopters)
+	}, `SELECT count(*), count(CASE WHEN EXISTS (SELECT 1 FROM api_tokens
+		WHERE user_id = users.id AND deleted_at IS NULL AND last_used_at IS NOT NULL) THEN 1 END) FROM users WHERE active AND removed_at IS NULL`)
+	return count, s.translate(err)
+}
+
 // Users implements [latchward.Store].
 func (s *Store) Users(ctx context.Context, f latchward.UserFilter) ([]*latchward.User, error) {
 	text, args := usersQuery(&f)
