@@ -198,6 +198,11 @@ func (s *Service) TokenUsage(ctx context.Context, id TokenID, days int) (TokenUs
 	if _, err := s.Token(ctx, id); err != nil { // also flushes
 		return TokenUsage{}, err
 	}
+	return s.tokenUsage(ctx, id, days)
+}
+
+// tokenUsage is TokenUsage of what has been flushed.
+func (s *Service) tokenUsage(ctx context.Context, id TokenID, days int) (TokenUsage, error) {
 	from, to := s.period(days)
 	usage := TokenUsage{}
 	q := UsageQuery{From: from, To: to, Token: id, By: ByHour}

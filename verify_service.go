@@ -27,33 +27,12 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 		return nil
 	}
 	v.Path = r.Path
-	if r.Secret.IsZero() {
-		v.Reason = ReasonMissing
-		return nil
-	}
-	presented, err := ParseSecret(r.Secret, s.prefix, s.keys.Load())
-	if err != nil {
-		v.Reason = ReasonMalformed
-		return nil
-	}
-	f, err := s.cache.get(ctx, presented.KeyID, v.At)
-	if err != nil {
-		return notFoundIsVerdict(err, v)
-	}
-	owner, err := s.cache.ownerOf(ctx, f)
-	if err != nil {
-		return err
-	}
-	v.Reason = decide(f, owner, presented.Digest, r, v.At.UnixNano())
-	if v.Reason == ReasonNotFound {
-		return nil
-	}
-	v.Token, v.Subject = f.token(owner), f.subject(owner)
+	f, owner, err := s.prove(ctx, r, v)
 	if v.Reason == ReasonRotated && !r.DryRun {
 		s.reused(ctx, f.id, r, v.At)
 	}
-	if v.Reason != ReasonAllowed {
-		return nil
+	if err != nil || v.Reason != ReasonAllowed {
+		return err
 	}
 	if v.Rights, err = s.cache.directory.rightsOfToken(ctx, f, owner); err != nil {
 		return err
@@ -62,6 +41,34 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 		return s.take(ctx, f, r, v)
 	}
 	return nil
+}
+
+// prove judges the secret that was presented, and all that restricts its token whatever is asked for. The facts are nil
+// for a secret that is not proven.
+func (s *Service) prove(ctx context.Context, r *VerifyRequest, v *Verdict) (*facts, *ownerRecord, error) {
+	if r.Secret.IsZero() {
+		v.Reason = ReasonMissing
+		return nil, nil, nil
+	}
+	presented, err := ParseSecret(r.Secret, s.prefix, s.keys.Load())
+	if err != nil {
+		v.Reason = ReasonMalformed
+		return nil, nil, nil
+	}
+	f, err := s.cache.get(ctx, presented.KeyID, v.At)
+	if err != nil {
+		return nil, nil, notFoundIsVerdict(err, v)
+	}
+	owner, err := s.cache.ownerOf(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	v.Reason = decide(f, owner, presented.Digest, r, v.At.UnixNano())
+	if v.Reason == ReasonNotFound {
+		return nil, nil, nil
+	}
+	v.Token, v.Subject = f.token(owner), f.subject(owner)
+	return f, owner, nil
 }
 
 // wellFormed refuses what two readers could understand differently. Canonical input costs no allocation.

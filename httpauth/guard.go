@@ -67,7 +67,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, v *latchward.Verdict, address neti
 func (g *Guard) refuse(w http.ResponseWriter, v *latchward.Verdict, address netip.Addr, missing string) {
 	switch v.Reason {
 	case latchward.ReasonMalformed, latchward.ReasonNotFound, latchward.ReasonRevoked:
-		if !g.attempt(address) {
+		if !g.Attempt(address) {
 			g.WriteExhausted(w)
 			return
 		}
@@ -76,10 +76,11 @@ func (g *Guard) refuse(w http.ResponseWriter, v *latchward.Verdict, address neti
 }
 
 // Failed counts one unproven attempt from address.
-func (g *Guard) Failed(address netip.Addr) { g.attempt(address) }
+func (g *Guard) Failed(address netip.Addr) { g.Attempt(address) }
 
-// attempt counts one unproven attempt and reports whether address had any left.
-func (g *Guard) attempt(address netip.Addr) bool {
+// Attempt counts one attempt from address and reports whether it had any left. On its own it bounds what every caller
+// may try whatever comes of it.
+func (g *Guard) Attempt(address netip.Addr) bool {
 	if g == nil {
 		return true
 	}

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/internal/shape"
@@ -93,10 +92,7 @@ func explanationOf(e *latchward.Explanation) Explanation {
 		wire.Steps[i] = ExplainStep{step.Reason, step.OK, step.Text}
 	}
 	if l := &v.Limit; l.Name != "" {
-		wire.Limits = append(wire.Limits, LimitStatus{
-			Name: l.Name, Limit: l.Limit, Remaining: l.Remaining, Reset: Time{l.Reset.Add(time.Millisecond - 1)},
-			Current: l.Current, Window: int64(l.Window / time.Second),
-		})
+		wire.Limits = append(wire.Limits, limitOf(l))
 	}
 	return wire
 }

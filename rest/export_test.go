@@ -9,9 +9,10 @@ import (
 
 // RouteInfo is what tests need to know about a route.
 type RouteInfo struct {
-	Method, Path, ID             string
-	Public, Persons, Body, Reply bool
-	Permission                   string // that lets a service token in
+	Method, Path, ID         string
+	Public, Persons, Holders bool
+	Body, Reply              bool
+	Permission               string // that lets a service token in
 }
 
 // Routes lists the routes of a handler.
@@ -19,8 +20,9 @@ func Routes(h http.Handler) []RouteInfo {
 	var list []RouteInfo
 	for _, r := range h.(*handler).routes() {
 		list = append(list, RouteInfo{
-			Method: r.method, Path: r.path, ID: r.id, Public: r.access == anyone, Persons: r.access == persons,
-			Body: r.body != nil, Reply: r.reply != nil, Permission: r.permission,
+			Method: r.method, Path: r.path, ID: r.id, Public: r.public(), Persons: r.access == persons,
+			Holders: r.access == holders,
+			Body:    r.body != nil, Reply: r.reply != nil, Permission: r.permission,
 		})
 	}
 	return list

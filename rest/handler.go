@@ -39,13 +39,14 @@ type Options struct {
 // handler serves the routes.
 type handler struct {
 	Options
-	service    *latchward.Service
-	now        func() time.Time
-	log        *slog.Logger
-	fixed      map[string][]*route // by path, of those without a parameter in it
-	parametric []*route
-	callers    callers
-	queries    queries
+	service     *latchward.Service
+	now         func() time.Time
+	log         *slog.Logger
+	fixed       map[string][]*route // by path, of those without a parameter in it
+	parametric  []*route
+	callers     callers
+	revocations *httpauth.Guard // of revocations by possession
+	queries     queries
 
 	// What a verification on its way needs, used again and again.
 	events        sync.Pool // of *latchward.UsageEvent
@@ -65,6 +66,7 @@ func Handler(o Options) http.Handler {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
+	h.revocations = httpauth.NewGuard(revocationsPerMinute, h.now)
 	h.callers.recorded = map[latchward.TokenID]time.Time{}
 	h.events.New = func() any { return new(latchward.UsageEvent) }
 	h.scratch.New = func() any { return new(scratch) }
@@ -115,6 +117,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 			h.recordCall(r, &caller, route.statusOf(err))
 		}
 		return err
+	case holders:
+		return h.serveHolder(route, w, r, at)
+	case possessors:
+		return route.answer(w, h.presenting(r, latchward.Secret{}), at)
 	default:
 		return route.answer(w, r, at)
 	}

@@ -113,6 +113,8 @@ func (a *matrixActor) expect(r rest.RouteInfo, kind string, success int) int {
 		return success
 	case a.name == "anonymous":
 		return http.StatusUnauthorized
+	case r.Holders && a.token:
+		return success
 	case !r.Persons || a.token && (!a.service || r.Permission == "" || !a.may(r.Permission)):
 		return http.StatusForbidden
 	case rule.object == "token" && kind == a.owns, (rule.object == "self" || rule.object == "session") && kind == a.is,

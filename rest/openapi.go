@@ -40,7 +40,7 @@ func newOpenAPI(version string, routes []route) object {
 	}
 	bearer := object{
 		{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "Opaque"},
-		{"description", "A person's JWT to manage, a service token to verify and report."},
+		{"description", "A person's JWT to manage, a service token to verify and report, any token to ask about itself."},
 	}
 	return object{
 		{"openapi", "3.1.0"},
@@ -53,7 +53,7 @@ func newOpenAPI(version string, routes []route) object {
 
 func (d *openAPI) operation(r *route) object {
 	o := object{{"operationId", r.id}, {"summary", r.summary}, {"tags", []string{tagOf(r.path)}}}
-	if r.access == anyone {
+	if r.public() {
 		o.Set("security", []object{})
 	} else {
 		o.Set("security", []object{{{"bearerAuth", []string{}}}})
@@ -155,7 +155,12 @@ func (d *openAPI) failure(status int) object {
 // failures lists the statuses with which a route refuses or fails.
 func (r *route) failures() []int {
 	var list []int
-	if r.access != anyone {
+	if r.access == possessors {
+		list = []int{
+			http.StatusBadRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+		}
+	}
+	if !r.public() {
 		list = []int{
 			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
 			http.StatusInternalServerError, http.StatusServiceUnavailable,

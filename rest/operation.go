@@ -16,9 +16,11 @@ import (
 type access int
 
 const (
-	anyone    access = iota // without a credential
-	persons                 // a signed-in person; API tokens are refused
-	verifiers               // a service token that holds tokens.verify
+	anyone     access = iota // without a credential
+	persons                  // a signed-in person; API tokens are refused
+	verifiers                // a service token that holds tokens.verify
+	holders                  // an API token, about itself
+	possessors               // without a credential: what is in the body is one
 )
 
 // route is one way in. Everything that callers can know about it stands here, and becomes the OpenAPI document.
@@ -29,6 +31,9 @@ type route struct {
 	summary      string
 	operation
 }
+
+// public reports whether r is served without a credential.
+func (r *route) public() bool { return r.access == anyone || r.access == possessors }
 
 // operation is what a route does, and the shapes of what goes in and comes out.
 type operation struct {
@@ -91,6 +96,12 @@ func shapeFor[T any]() *shape.Shape {
 		return shapeOf(t)
 	}
 	return nil
+}
+
+// accepted marks an operation that does not tell what came of it.
+func accepted(o operation) operation {
+	o.status = http.StatusAccepted
+	return o
 }
 
 // created marks an operation that makes something.

@@ -34,6 +34,10 @@ func (h *handler) routes() []route {
 		{post, ours + "/verify/batch", verifiers, "verifyBatch", "Ask for several verdicts", h.batchOperation()},
 		{post, ours + "/usage", verifiers, "reportUsage", "Report requests served elsewhere", operate(h.reportUsage)},
 
+		{get, ours + "/me", holders, "me", "What the token that asks is and may do", asHolder(h.heldToken)},
+		{get, ours + "/me/usage", holders, "myUsage", "What the token that asks did", asHolder(h.heldUsage)},
+		{post, ours + "/revoke", possessors, "revoke", "End the token that a secret belongs to", accepted(operate(h.revokeHeld))},
+
 		{post, ours + "/explain", persons, "explain", "Why would a request be refused?", operate(h.explain)},
 
 		{get, ours + "/users", persons, "listUsers", "List users", operate(h.users)},

@@ -184,6 +184,21 @@ var routeCases = map[string]routeCase{
 			{body: `{"token_id":2,"dry_run":true}`, field: "dry_run"},
 		},
 	},
+	"me": {
+		target: "/api/latchward/me", invalid: []invalidCase{{target: "/api/latchward/me?id=2", field: "id"}},
+	},
+	"myUsage": {
+		target: "/api/latchward/me/usage?days=1", invalid: []invalidCase{
+			{target: "/api/latchward/me/usage?days=366", field: "days"}, {target: "/api/latchward/me/usage?id=2", field: "id"},
+		},
+	},
+	"revoke": {
+		target: "/api/latchward/revoke", body: `{"token":"x"}`, status: 202, invalid: []invalidCase{
+			{body: `{}`, field: "token"}, {body: `{"token":null}`, field: "token"}, {body: `{"token":1}`, field: "token"},
+			{body: `{"token":"x","reason":"leaked"}`, field: "reason"},
+			{target: "/api/latchward/revoke?token=x", field: "token"},
+		},
+	},
 	"reportUsage": {
 		target: "/api/latchward/usage",
 		body:   `{"events":[{"request_id":"r1","token_id":2,"path":"/products","method":"GET","status":200}]}`,

@@ -97,6 +97,10 @@ func (h *handler) tokenUsage(ctx context.Context, in request[DaysQuery, none]) (
 	if err != nil {
 		return TokenUsage{}, err
 	}
+	return usageOf(&usage), nil
+}
+
+func usageOf(usage *latchward.TokenUsage) TokenUsage {
 	reply := TokenUsage{
 		HourlyUsage: make([]HourlyUsage, len(usage.Hours)), EndpointUsage: endpointsOf(usage.Endpoints),
 		RecentRequests: make([]RecentRequest, len(usage.Recent)),
@@ -109,7 +113,7 @@ func (h *handler) tokenUsage(ctx context.Context, in request[DaysQuery, none]) (
 	for i := range usage.Recent {
 		reply.RecentRequests[i] = recentOf(&usage.Recent[i])
 	}
-	return reply, nil
+	return reply
 }
 
 func recentOf(e *latchward.UsageEvent) RecentRequest {
