@@ -26,7 +26,6 @@ func (c *Client) HeldUsage(ctx context.Context, days int) (TokenUsage, error) {
 
 // RevokeHeld ends for good the token that a secret belongs to, and needs no credential. Nothing tells whether there was
 // one.
-func (c *Client) RevokeHeld(ctx context.Context, secret latchward.Secret) error {
-	_, err := call[Message](ctx, c.As(latchward.Secret{}), http.MethodPost, oursPath+"/revoke", nil, Possession{PlainSecret{secret}})
-	return err
+func (c *Client) RevokeHeld(ctx context.Context, secret latchward.Secret) (Message, error) {
+	return call[Message](ctx, c.As(latchward.Secret{}), http.MethodPost, oursPath+"/revoke", nil, Possession{PlainSecret{secret}})
 }

@@ -133,7 +133,8 @@ func TestRevokingIsThrottled(t *testing.T) {
 	w := newPopulated(t)
 	client := w.client(rest.ClientOptions{})
 	for i := range 60 {
-		must(t, client.RevokeHeld(t.Context(), latchward.SecretFromText(fmt.Sprint("nonsense", i))))
+		_, err := client.RevokeHeld(t.Context(), latchward.SecretFromText(fmt.Sprint("nonsense", i)))
+		must(t, err)
 	}
 	refusals := map[string]bool{}
 	for _, secret := range []string{"nonsense", w.tokens[2].Secret.Expose()} {
@@ -154,7 +155,8 @@ func TestRevokingIsThrottled(t *testing.T) {
 		t.Errorf("from another address: status %d", answer.Code)
 	}
 	w.clock.advance(time.Minute)
-	must(t, client.RevokeHeld(t.Context(), w.tokens[2].Secret))
+	_, err := client.RevokeHeld(t.Context(), w.tokens[2].Secret)
+	must(t, err)
 	token, err := w.service.Token(asAdmin(), 2)
 	if err != nil || !token.Revoked() {
 		t.Errorf("a minute later: %v", err)

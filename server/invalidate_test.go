@@ -47,6 +47,10 @@ var invalidations = map[string]struct {
 		_, err := c.RevokeToken(ctx, v.id, "lost")
 		return err
 	}, 401, latchward.ReasonRevoked},
+	"revoke by possession": {func(ctx context.Context, c *rest.Client, v victim) error {
+		_, err := c.RevokeHeld(ctx, latchward.SecretFromText(v.secret))
+		return err
+	}, 401, latchward.ReasonRevoked},
 	"delete": {func(ctx context.Context, c *rest.Client, v victim) error {
 		_, err := c.DeleteToken(ctx, v.id)
 		return err

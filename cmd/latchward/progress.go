@@ -29,11 +29,16 @@ type progress struct {
 
 // newProgress returns a bar if to is a terminal. words says in a few words of one length or growing what is done.
 func newProgress(to io.Writer, words func(done int64) string) *progress {
-	file, ok := to.(*os.File)
-	if !ok || !isatty.IsTerminal(file.Fd()) {
+	if !terminal(to) {
 		to = nil
 	}
 	return &progress{to: to, words: words}
+}
+
+// terminal reports whether stream is one.
+func terminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
 }
 
 // counted are the words for a number of things.

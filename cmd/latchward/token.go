@@ -206,16 +206,20 @@ func tokenDetails(t *rest.Token) table {
 		details.add(row[0], row[1])
 	}
 	if t.Retiring != nil {
-		until := moment(t.Retiring.EndsAt, "-")
-		if t.Retiring.AtFirstUse {
-			until += " or the first use of the new one"
-		}
-		details.add("Old secret until", until)
+		details.add("Old secret until", retiringText(t.Retiring))
 	}
 	if !t.RevokedAt.IsZero() {
 		details.add("Revoked", moment(t.RevokedAt, "-")+", reason: "+optional(t.RevokeReason))
 	}
 	return details
+}
+
+func retiringText(r *rest.RetiringSecret) string {
+	until := moment(r.EndsAt, "-")
+	if r.AtFirstUse {
+		until += " or the first use of the new one"
+	}
+	return until
 }
 
 type tokenUpdate struct {
