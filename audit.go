@@ -39,7 +39,10 @@ const (
 	ActionPermissionDelete = "permission.delete"
 	ActionKeyRotate        = "key.rotate"
 	ActionKeyDrop          = "key.drop"
-	ActionStreamEnd        = "stream.end" // an open stream was ended because its token stopped being valid
+	ActionSigningKeyCreate = "signing_key.create"
+	ActionSigningKeyRetire = "signing_key.retire" // it will sign no more from an instant on
+	ActionSigningKeyRevoke = "signing_key.revoke" // what it signed is refused
+	ActionStreamEnd        = "stream.end"         // an open stream was ended because its token stopped being valid
 
 	ActionSetup            = "setup" // the first administrator set themselves up
 	ActionSessionCreate    = "session.create"

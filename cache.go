@@ -200,7 +200,7 @@ func (c *cache) apply(commit Commit) {
 			}
 		case change.Kind == ChangeOwner && len(change.Keys) > 0:
 			c.owners.forget(change.Keys)
-		case c.directory.apply(change):
+		case c.directory.apply(change), change.Kind == ChangeSigning, change.Kind == ChangeDerived:
 		default:
 			c.flush()
 		}

@@ -33,6 +33,7 @@ type Options struct {
 	FlushInterval   time.Duration    // between flushes of usage; 0 = 200 ms
 	KeepEvents      time.Duration    // raw usage; 0 = 30 days
 	KeepHours       time.Duration    // hourly rollups; 0 = 2 years
+	SigningKeyAge   time.Duration    // after which the signing key is rotated; 0 = DefaultSigningKeyAge, below = never
 	Passwords       PasswordHasher   // nil = nobody signs in with a password
 	Now             func() time.Time // nil = time.Now
 	Random          io.Reader        // nil = crypto/rand.Reader
@@ -68,6 +69,7 @@ type Service struct {
 	setup     setup
 	denials   denials
 	anchored  anchored
+	signing   signing
 }
 
 // New returns a Service over o.Store. It refuses, with code conflict, a key ring that lacks a key under which the
@@ -127,6 +129,7 @@ func (s *Service) setDefaults() {
 	o.FlushInterval = orDefault(o.FlushInterval, 200*time.Millisecond)
 	o.KeepEvents = orDefault(o.KeepEvents, 30*24*time.Hour)
 	o.KeepHours = orDefault(o.KeepHours, 2*365*24*time.Hour)
+	o.SigningKeyAge = orDefault(o.SigningKeyAge, DefaultSigningKeyAge)
 	if s.usage.journal = o.Journal; s.usage.journal == nil {
 		s.usage.journal = newMemoryJournal(o.UsageBuffer)
 	}
@@ -184,6 +187,7 @@ func (s *Service) Run(ctx context.Context) error {
 	every(time.Minute, "prune usage", s.pruneUsage)
 	every(time.Minute, "prune sessions", s.pruneSessions)
 	every(10*time.Second, "flush denials", s.FlushDenials)
+	every(time.Minute, "tend signing keys", s.tendSigningKeys)
 	every(anchorInterval, "anchor the audit log", s.Anchor)
 	<-ctx.Done()
 	jobs.Wait()
@@ -209,6 +213,7 @@ func (s *Service) txUnder(ctx context.Context, keys *KeyRing, f func(tx Tx) erro
 	begun := s.now()
 	commit, err := s.store.Tx(ctx, func(tx Tx) error { return f(&ledger{Tx: tx, service: s, keys: keys}) })
 	s.cache.apply(commit)
+	s.signing.apply(commit)
 	if err == nil {
 		s.counters.changes.add(s.now().Sub(begun))
 	}

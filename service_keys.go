@@ -118,7 +118,7 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) (err error) {
 				return err
 			}
 		}
-		return nil
+		return s.resealSigningKeys(tx, s.keys.Load(), ring)
 	})
 	if err == nil {
 		s.keys.Store(ring)

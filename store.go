@@ -21,6 +21,8 @@ const (
 	ChangeRole    ChangeKind = "role"  // Keys are ids in decimal, of this kind and the next two
 	ChangeGroup   ChangeKind = "group"
 	ChangeLicense ChangeKind = "license"
+	ChangeSigning ChangeKind = "signing" // Keys are ids of signing keys
+	ChangeDerived ChangeKind = "derived" // Keys are ids of derived tokens that are revoked
 	ChangeAll     ChangeKind = "all"
 )
 
@@ -131,6 +133,8 @@ type Store interface {
 
 	UsageStore
 	AccountStore
+	SigningStore
+	DerivedStore
 }
 
 // Tx is a transaction. It sees its own writes. It must not be used after f returned.
@@ -218,4 +222,6 @@ type Tx interface {
 	SaveKeyFingerprint(version int, fingerprint string) error
 
 	AccountTx
+	SigningTx
+	DerivedTx
 }

@@ -12,6 +12,7 @@ import (
 type altered struct {
 	latchward.Store
 	alteredRights
+	alteredSigning
 
 	// inTx alters every transaction; tx replaces Tx as a whole.
 	inTx func(tx *alteredTx)
@@ -215,6 +216,7 @@ func (a *altered) PruneUsage(ctx context.Context, r latchward.UsageRetention, li
 type alteredTx struct {
 	latchward.Tx
 	alteredRightsTx
+	alteredSigningTx
 	token            func(latchward.TokenID) (*latchward.Token, error)
 	saveToken        func(*latchward.Token) error
 	retireSecret     func(latchward.TokenID, latchward.RetiringSecret) error

@@ -23,7 +23,7 @@ func mutants() []mutant {
 		recordMutants(roles(), roleHooks()), recordMutants(groups(), groupHooks()), recordMutants(licenses(), licenseHooks()),
 		deleteMutants(roles(), roleHooks(), "Roles"), deleteMutants(licenses(), licenseHooks(), "Licenses"),
 		groupMutants(), seatMutants(), heldMutants(), groupOwnerMutants(), permissionMutants(),
-		accountMutants(), sessionMutants(),
+		accountMutants(), sessionMutants(), signingMutants(), derivedMutants(),
 		addUsageMutants(), cellMutants(), eventMutants(), countMutants(), removalMutants(),
 	)
 }

@@ -58,7 +58,7 @@ func storePromises() []storePromise {
 		recordPromises(roles()), recordPromises(groups()), recordPromises(licenses()),
 		deletePromises(roles()), deletePromises(licenses()),
 		groupPromises(), seatPromises(), permissionPromises(), heldPromises(), groupOwnerPromises(),
-		accountPromises(), saveAccountPromises(), sessionPromises(), saveSessionPromises(),
+		accountPromises(), saveAccountPromises(), sessionPromises(), saveSessionPromises(), signingPromises(),
 		addUsagePromises(), usageCellPromises(), usageEventPromises(), usageCountPromises(), usageRemovalPromises(),
 	)
 }

@@ -121,4 +121,16 @@ func (zeroStore) Sessions(context.Context, latchward.UserID) ([]*latchward.Sessi
 	return nil, nil
 }
 
+func (zeroStore) SigningKeys(context.Context) ([]*latchward.SigningKey, error) { return nil, nil }
+
+func (zeroStore) DerivedTokens(context.Context, int64) ([]*latchward.DerivedRecord, error) {
+	return nil, nil
+}
+
+func (zeroStore) RevokedDerivedTokens(context.Context, time.Time) ([]*latchward.DerivedRecord, error) {
+	return nil, nil
+}
+
+func (zeroStore) PruneDerivedTokens(context.Context, time.Time, int) (int, error) { return 0, nil }
+
 func (zeroStore) PruneSessions(context.Context, time.Time, int) (int, error) { return 0, nil }

@@ -33,6 +33,8 @@ type Store struct {
 	fingerprints map[int]string
 	accounts     map[latchward.UserID]*latchward.Account
 	sessions     map[latchward.SessionID]*latchward.Session
+	signing      map[string]*latchward.SigningKey
+	derived      map[string]*latchward.DerivedRecord
 
 	// The last ids given out. They never go back, so that no id is used twice.
 	lastToken latchward.TokenID
@@ -61,6 +63,8 @@ func New() *Store {
 		fingerprints: map[int]string{},
 		accounts:     map[latchward.UserID]*latchward.Account{},
 		sessions:     map[latchward.SessionID]*latchward.Session{},
+		signing:      map[string]*latchward.SigningKey{},
+		derived:      map[string]*latchward.DerivedRecord{},
 		usage:        newUsage(),
 	}
 }

@@ -112,6 +112,16 @@ func (c *Client) DropKey(ctx context.Context, version int) (KeyList, error) {
 	return call[KeyList](ctx, c, http.MethodDelete, numbered(oursPath+"/keys", int64(version)), nil, nil)
 }
 
+// SigningKeys lists the keys with which Latchward signs.
+func (c *Client) SigningKeys(ctx context.Context) (SigningKeyList, error) {
+	return call[SigningKeyList](ctx, c, http.MethodGet, oursPath+"/keys/signing", nil, nil)
+}
+
+// RotateSigningKey makes the next signing key and lists all keys.
+func (c *Client) RotateSigningKey(ctx context.Context, r SigningRotation) (SigningKeyList, error) {
+	return call[SigningKeyList](ctx, c, http.MethodPost, oursPath+"/keys/signing/rotate", nil, r)
+}
+
 // Audit returns one page of audit entries.
 func (c *Client) Audit(ctx context.Context, q AuditQuery) (AuditList, error) {
 	return call[AuditList](ctx, c, http.MethodGet, oursPath+"/audit", q, nil)

@@ -75,6 +75,7 @@ var matrixRules = map[string]matrixRule{
 	"deletePermission": {"permission", "permissions.delete"},
 
 	"listKeys": {"", "keys.read"}, "rotateKey": {"", "keys.rotate"}, "dropKey": {"key", "keys.drop"},
+	"listSigningKeys": {"", "keys.read"}, "rotateSigningKey": {"", "keys.rotate"},
 	"listAudit": {"", "audit.read"}, "exportAudit": {"", "audit.export"}, "verifyAudit": {"", "audit.read"},
 
 	"issuePasswordCode": {"user", "users.update"}, "resetSecondFactor": {"user", "users.update"},

@@ -16,7 +16,7 @@ func (h *handler) routes() []route {
 	rotate := repeatable(withoutBody(withSecret(forTokens(latchward.PermissionTokensRotate, operate(h.rotateToken)))))
 	remove := forTokens(latchward.PermissionTokensDelete, operate(h.deleteToken))
 	read := func(o operation) operation { return forTokens(latchward.PermissionTokensRead, o) }
-	rotateKey := withoutBody(operate(h.rotateKey))
+	rotateKey, rotateSigning := withoutBody(operate(h.rotateKey)), withoutBody(operate(h.rotateSigningKey))
 	passwordCode, secondFactor := withSecret(operate(h.issuePasswordCode)), operate(h.resetSecondFactor)
 	list := []route{
 		{post, tokens, persons, "createToken", "Create a token", create},
@@ -53,6 +53,8 @@ func (h *handler) routes() []route {
 
 		{get, ours + "/keys", persons, "listKeys", "List the server keys", operate(h.keys)},
 		{post, ours + "/keys/rotate", persons, "rotateKey", "Make new secrets under a new server key", rotateKey},
+		{get, ours + "/keys/signing", persons, "listSigningKeys", "List the signing keys", operate(h.signingKeys)},
+		{post, ours + "/keys/signing/rotate", persons, "rotateSigningKey", "Sign with a new key", rotateSigning},
 		{del, ours + "/keys/{version}", persons, "dropKey", "Refuse all secrets made under a server key", operate(h.dropKey)},
 	}
 	list = append(list, h.auditRoutes(ours+"/audit")...)

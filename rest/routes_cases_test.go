@@ -360,6 +360,17 @@ var routeCases = map[string]routeCase{
 		target: "/api/latchward/keys/1", gone: "/api/latchward/keys/60", member: 403,
 		invalid: []invalidCase{{target: "/api/latchward/keys/one", field: "version"}},
 	},
+	"listSigningKeys": {
+		target: "/api/latchward/keys/signing", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/keys/signing?state=active", field: "state"}},
+	},
+	"rotateSigningKey": {
+		target: "/api/latchward/keys/signing/rotate", body: `{"emergency":true}`, member: 403,
+		invalid: []invalidCase{
+			{body: `{"emergency":"yes"}`, field: "emergency"}, {body: `{"id":"one"}`, field: "id"},
+			{body: `{"key":"one"}`, field: "key"},
+		},
+	},
 	"listAudit": {
 		target: "/api/latchward/audit?limit=2&action=token.create&target_type=token&target_id=1", member: 403,
 		invalid: []invalidCase{

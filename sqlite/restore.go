@@ -225,6 +225,8 @@ func (r *Restoration) compare(ctx context.Context) (ids map[string]int64, err er
 func dropRevivable(w *work, ids map[string]int64) error {
 	for _, text := range []string{
 		`DELETE FROM sessions`,
+		`DELETE FROM signing_keys`, // one of them may have been revoked since
+		`DELETE FROM derived_tokens`,
 		`UPDATE accounts SET code_digest = NULL, code_ends_at = NULL, devices = NULL`,
 	} {
 		if err := w.exec(text); err != nil {

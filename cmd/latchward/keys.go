@@ -13,6 +13,8 @@ type keysCommands struct {
 	Status keysStatus `cmd:"" help:"List the server keys and how many tokens depend on each."`
 	Rotate keysRotate `cmd:"" help:"Make new secrets under a new server key; old ones stay valid."`
 	Drop   keysDrop   `cmd:"" help:"Forget a retired server key: secrets made under it are refused from then on."`
+
+	Signing signingCommands `cmd:"" help:"Show and rotate the keys with which Latchward signs."`
 }
 
 type keysStatus struct{}
