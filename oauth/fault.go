@@ -111,7 +111,6 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	if err != nil {
 		panic(err) // all bodies encode
 	}
-	text = append(text, '\n')
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)

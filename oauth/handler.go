@@ -12,9 +12,10 @@ import (
 
 // Where the endpoints are, from the root of the issuer.
 const (
-	Root         = "/oauth/"
-	TokenPath    = Root + "token"
-	MetadataPath = "/.well-known/oauth-authorization-server" // RFC 8414 §3
+	Root           = "/oauth/"
+	TokenPath      = Root + "token"
+	IntrospectPath = Root + "introspect"
+	MetadataPath   = "/.well-known/oauth-authorization-server" // RFC 8414 §3
 )
 
 // Options configures a [Handler]. Service is required.
@@ -26,6 +27,7 @@ type Options struct {
 	// Issuer is the URL under which clients reach the endpoints, see [ValidateIssuer]. "" = not known: there is no
 	// metadata then, and no token is asked for by naming its resource.
 	Issuer string
+	Base   string           // under which the protected API is, as latchward.ValidateBase returns it
 	Logger *slog.Logger     // nil = nowhere
 	Now    func() time.Time // nil = time.Now
 }
@@ -37,6 +39,7 @@ type handler struct {
 	now     func() time.Time
 	log     *slog.Logger
 	routes  map[string]route
+	pulse   pulse
 }
 
 // route is one endpoint. What it returns as an error is answered as RFC 6749 §5.2 has it.
@@ -55,7 +58,9 @@ func Handler(o Options) http.Handler {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	h.routes = map[string]route{
-		MetadataPath: {http.MethodGet, h.metadata},
+		TokenPath:      {http.MethodPost, h.token},
+		IntrospectPath: {http.MethodPost, h.introspect},
+		MetadataPath:   {http.MethodGet, h.metadata},
 	}
 	return h
 }

@@ -14,6 +14,10 @@ type Metadata struct {
 	TokenEndpoint            string   `json:"token_endpoint"`
 	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	GrantTypes               []string `json:"grant_types_supported"`
+	Scopes                   []string `json:"scopes_supported"` // permissions may be asked for, too
+
+	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
+	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	ResponseTypes            []string `json:"response_types_supported"` // required, and none: there is no authorization endpoint
 }
 
@@ -37,7 +41,8 @@ func (h *handler) metadata(w http.ResponseWriter, _ *http.Request) error {
 func (h *handler) describe() Metadata {
 	return Metadata{
 		Issuer: h.Issuer, TokenEndpoint: h.Issuer + TokenPath, TokenEndpointAuthMethods: []string{"none"},
-		GrantTypes: []string{}, ResponseTypes: []string{},
+		GrantTypes: []string{GrantExchange}, ResponseTypes: []string{}, Scopes: []string{ScopeOffline},
+		IntrospectionEndpoint: h.Issuer + IntrospectPath, IntrospectionAuthMethods: []string{"client_secret_basic", bearer},
 	}
 }
 

@@ -49,7 +49,8 @@ func (p *protection) oauth(issuer string) http.Handler {
 		return http.HandlerFunc(unavailable)
 	}
 	return oauth.Handler(oauth.Options{
-		Service: p.service, Persons: p.signers, Proxies: p.proxies, Guard: p.guard, Issuer: issuer, Logger: p.log,
+		Service: p.service, Persons: p.signers, Proxies: p.proxies, Guard: p.guard, Issuer: issuer,
+		Base: p.config.Base, Logger: p.log,
 	})
 }
 
