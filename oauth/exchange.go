@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -98,7 +99,7 @@ func (h *handler) issue(r *http.Request, f form, token latchward.Secret) (TokenR
 	if err != nil {
 		return TokenReply{}, err
 	}
-	asked, offline, err := h.wanted(f, &p)
+	asked, offline, err := h.wanted(ctx, f, p)
 	if err != nil {
 		return TokenReply{}, err
 	}
@@ -132,12 +133,14 @@ func (h *handler) secondsUntil(at time.Time) int64 {
 }
 
 // wanted reads what the token is to be.
-func (h *handler) wanted(f form, p *latchward.Principal) (n latchward.NewToken, offline bool, err error) {
+func (h *handler) wanted(
+	ctx context.Context, f form, p latchward.Principal,
+) (n latchward.NewToken, offline bool, err error) {
 	n.Name = f.get(paramName)
 	if n.Permissions, offline, err = parseScope(f.get("scope")); err != nil {
 		return n, offline, err
 	}
-	if err = mayGive(p, n.Permissions); err != nil {
+	if err = h.mayGive(ctx, p, n.Permissions); err != nil {
 		return n, offline, err
 	}
 	if n.AllowedEndpoints, err = h.target(f); err != nil {
@@ -180,12 +183,20 @@ func parseScope(text string) (permissions []string, offline bool, err error) {
 	return permissions, offline, nil
 }
 
-// mayGive refuses permissions that would come to nothing in a token of this person's. A token of their own would be
-// bound by what they hold anyhow; but who asks by OAuth is to learn at once what they will not get.
-func mayGive(p *latchward.Principal, permissions []string) error {
+// mayGive refuses permissions that would come to nothing in a token of this person's. A token is bound by what its
+// owner holds anyhow; but who asks by OAuth is to learn at once what they will not get. What the identity provider says
+// about one sign-in does not count: it is not there when the token is used.
+func (h *handler) mayGive(ctx context.Context, p latchward.Principal, permissions []string) error {
+	if len(permissions) == 0 {
+		return nil
+	}
+	held, err := h.service.UserRights(ctx, latchward.UserID(p.ID))
+	if err != nil {
+		return err
+	}
 	own := latchward.NewRights(latchward.RightsFacts{Permissions: permissions}) // holds nothing over Latchward itself
 	for _, grant := range permissions {
-		if !p.Administrator && !p.Rights.Covers(grant) || !own.Covers(grant) {
+		if !held.Rights.Covers(grant) || !own.Covers(grant) {
 			return &fault{code: codeInvalidScope, text: "scope: " + grant + " is not yours to give to a token"}
 		}
 	}

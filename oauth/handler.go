@@ -15,6 +15,7 @@ const (
 	Root           = "/oauth/"
 	TokenPath      = Root + "token"
 	IntrospectPath = Root + "introspect"
+	RevokePath     = Root + "revoke"
 	MetadataPath   = "/.well-known/oauth-authorization-server" // RFC 8414 §3
 )
 
@@ -40,6 +41,8 @@ type handler struct {
 	log     *slog.Logger
 	routes  map[string]route
 	pulse   pulse
+
+	revocations *httpauth.Guard
 }
 
 // route is one endpoint. What it returns as an error is answered as RFC 6749 §5.2 has it.
@@ -57,9 +60,11 @@ func Handler(o Options) http.Handler {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
+	h.revocations = httpauth.NewGuard(RevocationsPerMinute, h.now)
 	h.routes = map[string]route{
 		TokenPath:      {http.MethodPost, h.token},
 		IntrospectPath: {http.MethodPost, h.introspect},
+		RevokePath:     {http.MethodPost, h.revoke},
 		MetadataPath:   {http.MethodGet, h.metadata},
 	}
 	return h

@@ -18,7 +18,10 @@ type Metadata struct {
 
 	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
-	ResponseTypes            []string `json:"response_types_supported"` // required, and none: there is no authorization endpoint
+
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	RevocationAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
+	ResponseTypes         []string `json:"response_types_supported"` // required, and none: there is no authorization endpoint
 }
 
 // metadataAge is for how long metadata may be kept: it changes with the configuration only.
@@ -43,6 +46,7 @@ func (h *handler) describe() Metadata {
 		Issuer: h.Issuer, TokenEndpoint: h.Issuer + TokenPath, TokenEndpointAuthMethods: []string{"none"},
 		GrantTypes: []string{GrantExchange}, ResponseTypes: []string{}, Scopes: []string{ScopeOffline},
 		IntrospectionEndpoint: h.Issuer + IntrospectPath, IntrospectionAuthMethods: []string{"client_secret_basic", bearer},
+		RevocationEndpoint: h.Issuer + RevokePath, RevocationAuthMethods: []string{"none"},
 	}
 }
 
