@@ -81,18 +81,13 @@ func clientID(id latchward.TokenID) string { return strconv.FormatInt(int64(id),
 
 // clientCredential returns the secret with which a client proves itself, and its client_id when it used Basic.
 func clientCredential(r *http.Request, f form) (client *string, secret latchward.Secret, err error) {
-	if len(r.Header["Authorization"]) == 1 && !provesInBody(f) {
-		if user, password, ok := r.BasicAuth(); ok { // both are encoded as in forms (RFC 6749 §2.3.1)
-			user, errUser := url.QueryUnescape(user)
-			password, errPassword := url.QueryUnescape(password)
-			if errUser == nil && errPassword == nil {
-				return &user, latchward.SecretFromText(password), nil
-			}
-		}
+	given := r.Header["Authorization"]
+	if user, password, ok := basicAuth(r); ok && len(given) == 1 && !provesInBody(f) {
+		return &user, latchward.SecretFromText(password), nil
 	}
 	secret, reason := httpauth.Credential(r)
 	switch {
-	case reason == latchward.ReasonBadRequest || reason == "" && provesInBody(f):
+	case reason == latchward.ReasonBadRequest || len(given) > 0 && provesInBody(f):
 		return nil, secret, invalidRequest("Send one credential, in the Authorization header")
 	case reason != "":
 		return nil, secret, &fault{
@@ -101,6 +96,14 @@ func clientCredential(r *http.Request, f form) (client *string, secret latchward
 		}
 	}
 	return nil, secret, nil
+}
+
+// basicAuth returns the client_id and secret of Basic, which are encoded as in forms (RFC 6749 §2.3.1).
+func basicAuth(r *http.Request) (user, password string, ok bool) {
+	user, password, ok = r.BasicAuth()
+	user, errUser := url.QueryUnescape(user)
+	password, errPassword := url.QueryUnescape(password)
+	return user, password, ok && errUser == nil && errPassword == nil
 }
 
 // refusal is the answer to a caller whom the verdict does not let through.

@@ -1,12 +1,19 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/latchward/latchward/oauth"
+	"github.com/latchward/latchward/rest"
 	"github.com/latchward/latchward/server"
 )
 
@@ -61,5 +68,85 @@ func TestOAuthIssuerRefused(t *testing.T) {
 			!strings.Contains(err.Error(), "oauth.issuer") {
 			t.Errorf("issuer %q: %v", issuer, err)
 		}
+	}
+}
+
+// exchange asks for an API token at a server, by a subject token of a type.
+func exchange(t *testing.T, server, subject, kind string, pairs ...string) answer {
+	t.Helper()
+	form := url.Values{"grant_type": {oauth.GrantExchange}, "subject_token": {subject}, "subject_token_type": {kind}}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return postForm(t, http.DefaultClient, server+oauth.TokenPath, form)
+}
+
+func postForm(t *testing.T, client *http.Client, address string, form url.Values) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", address, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return do(t, client, r)
+}
+
+// S3-01, S3-02, S3-05: who signed in on the pages gets a token for the session, and the token outlives that. A cookie
+// alone is no subject token, and a session that has ended is worth nothing.
+func TestOAuthForSession(t *testing.T) {
+	r := start(t, settings(t, folder(t), "upstreams", upstream(t)))
+	v := setUp(t, r)
+	session := v.cookie("latchward_local")
+	a := exchange(t, r.URL(), session, oauth.TypeSession, "scope", "offline_access")
+	a.want(t, "exchanging a session", http.StatusOK)
+	var reply oauth.TokenReply
+	if err := json.Unmarshal([]byte(a.body), &reply); err != nil {
+		t.Fatal(err)
+	}
+	jarless := url.Values{"grant_type": {oauth.GrantExchange}, "subject_token_type": {oauth.TypeSession}}
+	postForm(t, v.client, r.URL()+oauth.TokenPath, jarless).want(t, "a cookie alone", http.StatusBadRequest, "subject_token is missing")
+	postForm(t, v.client, r.PagesURL()+oauth.TokenPath, jarless).want(t, "at the pages", http.StatusNotFound)
+	v.post("/signout").want(t, "signing out", http.StatusOK)
+	exchange(t, r.URL(), session, oauth.TypeSession).want(t, "a session that has ended", http.StatusBadRequest, "invalid_request")
+	get(t, r.URL()+"/api/products", "Bearer "+reply.AccessToken).want(t, "the token, after signing out", http.StatusOK)
+	for _, secret := range []string{session, reply.AccessToken} {
+		if strings.Contains(r.log.String(), secret) {
+			t.Error("the log holds a secret")
+		}
+	}
+}
+
+// Whoever can open the data folder may introspect without a credential, through the socket.
+func TestOAuthOnSocket(t *testing.T) {
+	r := start(t, settings(t, folder(t)))
+	_, secret := r.token(t, rest.NewToken{})
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(r.config.Data, "latchward.sock"))
+	}}}
+	defer client.CloseIdleConnections()
+	form := url.Values{"token": {secret}}
+	postForm(t, client, "http://socket"+oauth.IntrospectPath, form).want(t, "by the socket", http.StatusOK, `"active":true`)
+	postForm(t, http.DefaultClient, r.URL()+oauth.IntrospectPath, form).want(t, "by the address", http.StatusUnauthorized)
+	get(t, r.OperationsURL()+"/metrics", "").want(t, "metrics", http.StatusOK, `class="4xx",surface="oauth"} 1`)
+}
+
+// No spelling of our paths reaches an upstream, also when everything else does; OAuth that is off leaves them alone.
+func TestOAuthPathsAreOurs(t *testing.T) {
+	var seen atomic.Int32
+	up := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen.Add(1) }))
+	defer up.Close()
+	r := start(t, settings(t, folder(t), "upstreams", up.URL, "base", "/"))
+	_, secret := r.token(t, rest.NewToken{})
+	for _, path := range []string{"/oauth/token", "/oauth/%74oken", "/oauth/x", "/.well-known/oauth-authorization-server"} {
+		get(t, r.URL()+path, "Bearer "+secret)
+	}
+	if seen.Load() != 0 {
+		t.Error("the upstream saw a request of ours")
+	}
+	off := start(t, settings(t, folder(t), "upstreams", up.URL, "base", "/", "oauth.issuer", "off"))
+	_, secret = off.token(t, rest.NewToken{})
+	get(t, off.URL()+"/oauth/token", "Bearer "+secret).want(t, "a path of the upstream's", http.StatusOK)
+	if seen.Load() != 1 {
+		t.Errorf("the upstream saw %d requests", seen.Load())
 	}
 }
