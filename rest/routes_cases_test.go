@@ -40,10 +40,15 @@ type populated struct {
 	tokens [4]latchward.IssuedToken
 }
 
-func newPopulated(t testing.TB) *populated {
+func newPopulated(t testing.TB) *populated { return newPopulatedIn(t, func(*latchward.Options) {}) }
+
+func newPopulatedIn(t testing.TB, change func(*latchward.Options)) *populated {
 	t.Helper()
 	keys := &keyManager{}
-	p := &populated{world: newWorld(t, func(_ *latchward.Options, o *rest.Options) { o.Keys = keys })}
+	p := &populated{world: newWorld(t, func(s *latchward.Options, o *rest.Options) {
+		o.Keys = keys
+		change(s)
+	})}
 	keys.service = p.service
 	must(t, keys.RotateKey(asAdmin()))
 	p.tokens[1] = p.issue(latchward.NewToken{Name: "Mine"})

@@ -41,7 +41,7 @@ func (c *clock) advance(d time.Duration) {
 
 // world is a service in memory behind the handler, with an administrator, an ordinary user and their JWTs.
 type world struct {
-	store   *memory.Store
+	store   latchward.Store
 	t       testing.TB
 	clock   *clock
 	service *latchward.Service
@@ -89,8 +89,7 @@ func newWorld(t testing.TB, change func(*latchward.Options, *rest.Options)) *wor
 	w := &world{t: t, clock: &clock{now: start}, people: people{}, log: &strings.Builder{}}
 	ring, err := latchward.GenerateKeyRing(randomReader{}, start)
 	must(t, err)
-	w.store = memory.New()
-	settings := latchward.Options{Store: w.store, Keys: ring, Passwords: noHasher{}, Now: w.clock.Now}
+	settings := latchward.Options{Store: memory.New(), Keys: ring, Passwords: noHasher{}, Now: w.clock.Now}
 	w.options = rest.Options{
 		Persons: w.people, Now: w.clock.Now, Version: "1.2.3",
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -98,6 +97,7 @@ func newWorld(t testing.TB, change func(*latchward.Options, *rest.Options)) *wor
 	if change != nil {
 		change(&settings, &w.options)
 	}
+	w.store = settings.Store
 	w.service, err = latchward.New(context.Background(), settings)
 	must(t, err)
 	w.options.Service = w.service
