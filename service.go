@@ -89,10 +89,12 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err := s.declarePermissions(); err != nil {
 		return nil, err
 	}
-	s.keys.Store(o.Keys)
-	if err := s.checkKeys(ctx, o.Keys); err != nil {
+	s.keys.Store(o.Keys) // under which a new key is told of
+	ring, err := s.checkKeys(ctx, o.Keys)
+	if err != nil {
 		return nil, err
 	}
+	s.keys.Store(ring)
 	if err := s.sealOld(ctx); err != nil {
 		return nil, err
 	}

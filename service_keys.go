@@ -3,45 +3,92 @@ package latchward
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
-// checkKeys compares the ring with the keys the store has seen, and tells the store of new ones.
-func (s *Service) checkKeys(ctx context.Context, ring *KeyRing) error {
+// dropping starts what the store remembers of a server key whose drop is not known to be complete: the secrets under it
+// are refused, and whatever keeps the ring may still have it.
+const dropping = "dropping "
+
+// checkKeys compares the ring with the keys the store has seen, and tells the store of new ones. It returns the ring
+// less the keys whose drop a crash cut short.
+func (s *Service) checkKeys(ctx context.Context, ring *KeyRing) (*KeyRing, error) {
 	known, err := s.store.KeyFingerprints(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the fingerprints of the server keys: %w", err)
-	}
-	held := map[int]string{}
-	for _, v := range ring.Versions() {
-		held[v.Version] = v.Fingerprint
+		return nil, fmt.Errorf("reading the fingerprints of the server keys: %w", err)
 	}
 	for version, fingerprint := range known {
-		switch held[version] {
-		case fingerprint:
-		case "":
-			return Errorf(CodeConflict, "the key ring lacks server key v%d (fingerprint %s), under which tokens were "+
-				"issued: put back the right key file", version, fingerprint)
-		default:
-			return Errorf(CodeConflict, "server key v%d of the key ring (fingerprint %s) is not the one under which tokens "+
-				"were issued (fingerprint %s): put back the right key file", version, held[version], fingerprint)
+		held := fingerprints(ring)[version]
+		if dropped, ok := strings.CutPrefix(fingerprint, dropping); ok {
+			if held == dropped {
+				ring, err = ring.Drop(version)
+			}
+		} else {
+			err = compareKey(version, fingerprint, held)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return s.saveFingerprints(ctx, known, held)
+	return ring, s.saveFingerprints(ctx, known, fingerprints(ring))
 }
 
+// compareKey returns why a ring that holds held as this version, or "", is not the right one.
+func compareKey(version int, fingerprint, held string) error {
+	switch held {
+	case fingerprint:
+		return nil
+	case "":
+		return Errorf(CodeConflict, "the key ring lacks server key v%d (fingerprint %s), under which tokens were "+
+			"issued: put back the right key file", version, fingerprint)
+	}
+	return Errorf(CodeConflict, "server key v%d of the key ring (fingerprint %s) is not the one under which tokens "+
+		"were issued (fingerprint %s): put back the right key file", version, held, fingerprint)
+}
+
+// saveFingerprints remembers the keys that came with the ring. Where there were others before, that is a change of which
+// nobody was told: a rotation that a crash cut short, or a key that somebody put there.
 func (s *Service) saveFingerprints(ctx context.Context, known, held map[int]string) error {
-	fresh := map[int]string{}
-	for version, fingerprint := range held {
-		if known[version] == "" {
-			fresh[version] = fingerprint
+	var fresh []int
+	for version := range held {
+		if known[version] != held[version] {
+			fresh = append(fresh, version)
 		}
 	}
 	if len(fresh) == 0 {
 		return nil
 	}
+	slices.Sort(fresh)
+	system := Principal{Type: PrincipalSystem, Name: "start with another key ring", Administrator: true}
 	return s.tx(ctx, func(tx Tx) error {
-		for version, fingerprint := range fresh {
-			if err := tx.SaveKeyFingerprint(version, fingerprint); err != nil {
+		for _, version := range fresh {
+			if len(known) == 0 {
+				if err := tx.SaveKeyFingerprint(version, held[version]); err != nil {
+					return err
+				}
+			} else if err := s.saveKey(tx, system, ActionKeyRotate, version, held[version]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// SettleKeys says that the ring in use is what is kept, for the next start: drops that were under way are complete.
+func (s *Service) SettleKeys(ctx context.Context) error {
+	known, err := s.store.KeyFingerprints(ctx)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(known, func(_ int, fingerprint string) bool { return !strings.HasPrefix(fingerprint, dropping) })
+	if len(known) == 0 {
+		return nil
+	}
+	return s.tx(ctx, func(tx Tx) error {
+		for version := range known {
+			if err := tx.SaveKeyFingerprint(version, ""); err != nil {
 				return err
 			}
 		}
@@ -75,9 +122,11 @@ func (s *Service) KeyStatus(ctx context.Context) ([]KeyStatus, error) {
 func (s *Service) Keys() *KeyRing { return s.keys.Load() }
 
 // UseKeys replaces the key ring while the service runs: new secrets are made under the new ring's current key, and
-// secrets under a key that it lacks are refused from now on. It needs keys.rotate or, where a
-// key is dropped, keys.drop. The caller keeps the ring's
-// bytes safe: write a rotated ring before calling this, and a ring with a dropped key after it.
+// secrets under a key that it lacks are refused from now on. It needs keys.rotate or, where a key is dropped, keys.drop.
+//
+// The caller keeps the ring's bytes safe: write a rotated ring before calling this. Write a ring with a dropped key after
+// it, and then call [Service.SettleKeys]: until then a start with a ring that still has the key drops it again, so that
+// a crash at any point revives nothing.
 func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) (err error) {
 	had, has := fingerprints(s.keys.Load()), fingerprints(ring)
 	version, permission := ring.Current(), PermissionKeysRotate
@@ -108,7 +157,7 @@ func (s *Service) UseKeys(ctx context.Context, ring *KeyRing) (err error) {
 		}
 		for version := range had {
 			if has[version] == "" {
-				if err := s.saveKey(tx, p, ActionKeyDrop, version, ""); err != nil {
+				if err := s.saveKey(tx, p, ActionKeyDrop, version, dropping+had[version]); err != nil {
 					return err
 				}
 			}

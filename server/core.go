@@ -58,7 +58,7 @@ func (k *core) openService(ctx context.Context) error {
 	if c.Keys.IsZero() {
 		k.keys.path = c.keysPath()
 	}
-	return nil
+	return k.keys.resume(ctx, ring)
 }
 
 func (k *core) close() error { return k.store.Close() }

@@ -84,8 +84,8 @@ func (m *keyManager) RotateKey(ctx context.Context) error {
 	})
 }
 
-// DropKey removes a retired server key. Its tokens are refused before the file forgets it, so that a crash in between
-// leaves a key that can be dropped again rather than a start that is refused.
+// DropKey removes a retired server key. Its tokens are refused before the file forgets it: after a crash in between the
+// next start completes the drop, see [keyManager.resume].
 func (m *keyManager) DropKey(ctx context.Context, version int) error {
 	return m.change(ctx, latchward.PermissionKeysDrop, version, func(ring *latchward.KeyRing) error {
 		next, err := ring.Drop(version)
@@ -95,8 +95,24 @@ func (m *keyManager) DropKey(ctx context.Context, version int) error {
 		if err := m.service.UseKeys(ctx, next); err != nil {
 			return err
 		}
-		return m.write(next)
+		return m.settle(ctx)
 	})
+}
+
+// resume completes a drop that a crash cut short: the service refuses the key already, the file still has it.
+func (m *keyManager) resume(ctx context.Context, read *latchward.KeyRing) error {
+	if m.path == "" || m.service.Keys() == read {
+		return nil
+	}
+	return m.settle(ctx)
+}
+
+// settle makes the file hold the ring in use, and then lets the service forget what it lacks.
+func (m *keyManager) settle(ctx context.Context) error {
+	if err := m.write(m.service.Keys()); err != nil {
+		return err
+	}
+	return m.service.SettleKeys(ctx)
 }
 
 func (m *keyManager) change(
