@@ -18,6 +18,7 @@ const (
 	ActionTokenReuse       = "token.reuse"  // a rotated-out secret was used
 	ActionTokenRevoke      = "token.revoke"
 	ActionTokenDelete      = "token.delete"
+	ActionTokenImport      = "token.import" // of many at once: their Imported names the import
 	ActionUserCreate       = "user.create"
 	ActionUserUpdate       = "user.update"
 	ActionUserDisable      = "user.disable"

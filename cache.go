@@ -30,6 +30,7 @@ type cache struct {
 	owners    cells[Owner, ownerRecord] // keys carry no name
 	directory directory
 	shared    shared
+	foreign   foreignCache
 }
 
 type cacheShard struct {
@@ -56,6 +57,7 @@ func newCache(store Store, size int) *cache {
 		read: c.readOwner, parse: ParseOwner, most: c.perShard * cacheShards, changes: &c.changes, reads: &c.reads,
 	}
 	c.directory.open(store, &c.changes, &c.reads)
+	c.foreign.open(store, &c.changes)
 	for i := range c.shards {
 		c.shards[i].known.clear()
 		c.shards[i].missing = map[KeyID]time.Time{}
@@ -77,6 +79,19 @@ func (c *cache) get(ctx context.Context, id KeyID, now time.Time) (*facts, error
 		return f, nil
 	}
 	return c.miss(ctx, shard, id, now)
+}
+
+// remembered returns the facts for a key id if they are in memory, and else whether it is in memory that there are none.
+func (c *cache) remembered(id KeyID, now time.Time) (f *facts, missing bool) {
+	hash := hashKeyID(id)
+	shard := c.shard(hash)
+	if f = shard.known.get(id, hash); f != nil {
+		return f, false
+	}
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	until, ok := shard.missing[id]
+	return nil, ok && now.Before(until)
 }
 
 func (c *cache) miss(ctx context.Context, shard *cacheShard, id KeyID, now time.Time) (*facts, error) {
@@ -200,6 +215,8 @@ func (c *cache) apply(commit Commit) {
 			}
 		case change.Kind == ChangeOwner && len(change.Keys) > 0:
 			c.owners.forget(change.Keys)
+		case change.Kind == ChangeForeign:
+			c.foreign.forget()
 		case c.directory.apply(change), change.Kind == ChangeSigning, change.Kind == ChangeDerived:
 		default:
 			c.flush()
@@ -230,6 +247,7 @@ func (c *cache) flush() {
 	}
 	c.owners.forget(nil)
 	c.directory.flush()
+	c.foreign.forget()
 }
 
 // size returns how many tokens are remembered.

@@ -123,8 +123,11 @@ func (s *Service) present(ctx context.Context, p Principal, t *Token, x *explain
 	if t != nil {
 		id = t.Secret.KeyID
 	} else {
-		presented, err := ParseSecret(x.r.Secret, s.prefix, s.keys.Load())
-		if !x.step(ReasonMalformed, err == nil, "The secret is one of ours", strange) {
+		presented, err := s.recogniseSecret(ctx, x.r.Secret, x.r.Address)
+		if err != nil {
+			return false, err
+		}
+		if !x.step(ReasonMalformed, !presented.KeyID.IsZero(), "The secret is one that is recognised", strange) {
 			return false, nil
 		}
 		id, x.digest = presented.KeyID, presented.Digest

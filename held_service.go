@@ -80,8 +80,11 @@ func (s *Service) hold(ctx context.Context, p Presented) (*facts, Verdict, error
 // Nothing tells whether there was such a token: whatever is presented, the answer is nil, after one look-up and one
 // write; the error is of code unavailable when the store does not answer.
 func (s *Service) RevokeHeld(ctx context.Context, p Presented) error {
-	presented, _ := ParseSecret(p.Secret, s.prefix, s.keys.Load()) // none of ours is looked up as the zero key id
-	known, err := s.store.TokenFacts(ctx, presented.KeyID)
+	presented, err := s.recogniseSecret(ctx, p.Secret, p.Origin.Address)
+	if err != nil {
+		return err
+	}
+	known, err := s.store.TokenFacts(ctx, presented.KeyID) // what is unknown is looked up as the zero key id
 	if err != nil && ErrorCode(err) != CodeNotFound {
 		return err
 	}

@@ -23,6 +23,7 @@ const (
 	PermissionTokensRotate = "tokens.rotate"
 	PermissionTokensRevoke = "tokens.revoke"
 	PermissionTokensDelete = "tokens.delete"
+	PermissionTokensImport = "tokens.import" // also for oneself: it chooses what the secret is
 
 	PermissionUsersCreate = "users.create"
 	PermissionUsersRead   = "users.read"

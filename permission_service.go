@@ -146,6 +146,7 @@ func builtInPermissions() []*Permission {
 		{Name: PermissionTokensRotate, Title: "Rotate everybody's tokens"},
 		{Name: PermissionTokensRevoke, Title: "Revoke everybody's tokens"},
 		{Name: PermissionTokensDelete, Title: "Delete everybody's tokens"},
+		{Name: PermissionTokensImport, Title: "Import tokens whose secrets were made elsewhere"},
 		{Name: PermissionKeysRead, Title: "See the server keys"},
 		{Name: PermissionKeysRotate, Title: "Rotate the server key"},
 		{Name: PermissionKeysDrop, Title: "Drop a server key, with every token made under it"},

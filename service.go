@@ -35,6 +35,7 @@ type Options struct {
 	KeepHours       time.Duration    // hourly rollups; 0 = 2 years
 	SigningKeyAge   time.Duration    // after which the signing key is rotated; 0 = DefaultSigningKeyAge, below = never
 	Passwords       PasswordHasher   // nil = nobody signs in with a password
+	SlowDigests     SlowDigests      // nil = secrets that bcrypt or argon2 digested elsewhere are unknown
 	Now             func() time.Time // nil = time.Now
 	Random          io.Reader        // nil = crypto/rand.Reader
 	Logger          *slog.Logger     // nil = nowhere
@@ -70,6 +71,7 @@ type Service struct {
 	denials   denials
 	anchored  anchored
 	signing   signing
+	foreign   *foreignGuard
 }
 
 // New returns a Service over o.Store. It refuses, with code conflict, a key ring that lacks a key under which the
@@ -101,6 +103,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err := s.usage.load(ctx, s.store); err != nil {
 		return nil, err
 	}
+	if _, err := s.cache.foreign.known(ctx); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -126,6 +131,7 @@ func (s *Service) setDefaults() {
 	s.local, _ = s.limiter.(*LocalLimiter)
 	s.creations = NewLocalLimiter(LocalLimiterOptions{})
 	s.attempts = newAttempts()
+	s.foreign = newForeignGuard()
 	s.creation = Limit{Name: "creations", N: orDefault(o.CreationLimit, 1000), Window: time.Minute}
 	s.cache = newCache(s.store, o.CacheSize)
 	o.FlushInterval = orDefault(o.FlushInterval, 200*time.Millisecond)
@@ -226,6 +232,7 @@ func (s *Service) sweepLimits(context.Context) error {
 	now := s.instant(s.now())
 	s.creations.Sweep(now)
 	s.attempts.limiter.Sweep(now)
+	s.foreign.limiter.Sweep(now)
 	if s.local != nil {
 		s.local.Sweep(now)
 	}

@@ -23,6 +23,7 @@ const (
 	ChangeLicense ChangeKind = "license"
 	ChangeSigning ChangeKind = "signing" // Keys are ids of signing keys
 	ChangeDerived ChangeKind = "derived" // Keys are ids of derived tokens that are revoked
+	ChangeForeign ChangeKind = "foreign" // the forms of foreign secrets; without Keys
 	ChangeAll     ChangeKind = "all"
 )
 
@@ -135,6 +136,7 @@ type Store interface {
 	AccountStore
 	SigningStore
 	DerivedStore
+	ForeignStore
 }
 
 // Tx is a transaction. It sees its own writes. It must not be used after f returned.
@@ -224,4 +226,5 @@ type Tx interface {
 	AccountTx
 	SigningTx
 	DerivedTx
+	ForeignTx
 }

@@ -130,7 +130,10 @@ type Token struct {
 	IssueKey string         // says under which request key the current secret was issued; "" = none
 	Reuse    ReusePolicy    // of rotated-out secrets; "" = ReuseAlert
 
-	Prefix    string // the display part: token prefix and first 8 characters of the key id
+	// Prefix is the display part: token prefix and first 8 characters of the key id. Of a secret that was made elsewhere it
+	// is what that is known to begin with, or "".
+	Prefix    string
+	Imported  string // names the import that brought it, see [ImportBatch]; "" = it was issued here
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	EnabledAt time.Time // last re-enabling; restarts the idle clock

@@ -18,7 +18,7 @@ func (s *Service) audit(tx Tx, p Principal, action string, t *Token, before map[
 
 // auditFacts are the members of a token that the audit log tells about. The display prefix stands for the secret.
 func auditFacts(t *Token) map[string]any {
-	return map[string]any{
+	facts := map[string]any{
 		"name": t.Name, "description": t.Description, "kind": string(t.Kind), "owner": t.Owner.String(),
 		"active": t.Active, "inactive_reason": string(t.InactiveReason), "rate_limit": t.RateLimit,
 		"allowed_endpoints": t.AllowedEndpoints, "allowed_networks": networkTexts(t.AllowedNetworks),
@@ -28,6 +28,10 @@ func auditFacts(t *Token) map[string]any {
 		"retiring_until": auditTime(t.Retiring.EndsAt), "reuse": string(orDefault(t.Reuse, ReuseAlert)),
 		"revoked_at": auditTime(t.RevokedAt), "revoke_reason": t.RevokeReason,
 	}
+	if t.Imported != "" {
+		facts["imported"] = t.Imported
+	}
+	return facts
 }
 
 func networkTexts(networks []netip.Prefix) []string {

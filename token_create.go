@@ -197,11 +197,15 @@ func (s *Service) newToken(ctx context.Context, p Principal, n NewToken, now tim
 		return nil, err
 	}
 	if !p.owns(owner) && !p.May(PermissionTokensCreate) {
-		return nil, &Error{
-			Code: CodeForbidden, Field: "owner", Message: "Creating tokens for somebody else needs the permission " + PermissionTokensCreate,
-		}
+		return nil, forOthers()
 	}
 	return t, nil
+}
+
+func forOthers() error {
+	return &Error{
+		Code: CodeForbidden, Field: "owner", Message: "Creating tokens for somebody else needs the permission " + PermissionTokensCreate,
+	}
 }
 
 func toMillisecond(at time.Time) time.Time {

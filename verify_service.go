@@ -52,18 +52,24 @@ func (s *Service) prove(ctx context.Context, r *VerifyRequest, v *Verdict) (*fac
 	}
 	presented, err := ParseSecret(r.Secret, s.prefix, s.keys.Load())
 	if err != nil {
-		v.Reason = ReasonMalformed
-		return nil, nil, nil
+		return s.proveForeign(ctx, r, v, err == ErrForeign)
 	}
 	f, err := s.cache.get(ctx, presented.KeyID, v.At)
 	if err != nil {
 		return nil, nil, notFoundIsVerdict(err, v)
 	}
+	return s.proven(ctx, f, presented.Digest, r, v)
+}
+
+// proven is prove for a secret that was looked up.
+func (s *Service) proven(
+	ctx context.Context, f *facts, presented Digest, r *VerifyRequest, v *Verdict,
+) (*facts, *ownerRecord, error) {
 	owner, err := s.cache.ownerOf(ctx, f)
 	if err != nil {
 		return nil, nil, err
 	}
-	v.Reason = decide(f, owner, presented.Digest, r, v.At.UnixNano())
+	v.Reason = decide(f, owner, presented, r, v.At.UnixNano())
 	if v.Reason == ReasonNotFound {
 		return nil, nil, nil
 	}

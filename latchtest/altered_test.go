@@ -13,6 +13,7 @@ type altered struct {
 	latchward.Store
 	alteredRights
 	alteredSigning
+	alteredForeign
 
 	// inTx alters every transaction; tx replaces Tx as a whole.
 	inTx func(tx *alteredTx)
@@ -217,6 +218,7 @@ type alteredTx struct {
 	latchward.Tx
 	alteredRightsTx
 	alteredSigningTx
+	alteredForeignTx
 	token            func(latchward.TokenID) (*latchward.Token, error)
 	saveToken        func(*latchward.Token) error
 	retireSecret     func(latchward.TokenID, latchward.RetiringSecret) error

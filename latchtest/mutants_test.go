@@ -23,7 +23,7 @@ func mutants() []mutant {
 		recordMutants(roles(), roleHooks()), recordMutants(groups(), groupHooks()), recordMutants(licenses(), licenseHooks()),
 		deleteMutants(roles(), roleHooks(), "Roles"), deleteMutants(licenses(), licenseHooks(), "Licenses"),
 		groupMutants(), seatMutants(), heldMutants(), groupOwnerMutants(), permissionMutants(),
-		accountMutants(), sessionMutants(), signingMutants(), derivedMutants(),
+		accountMutants(), sessionMutants(), signingMutants(), derivedMutants(), foreignMutants(),
 		addUsageMutants(), cellMutants(), eventMutants(), countMutants(), removalMutants(),
 	)
 }

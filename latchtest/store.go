@@ -59,6 +59,7 @@ func storePromises() []storePromise {
 		deletePromises(roles()), deletePromises(licenses()),
 		groupPromises(), seatPromises(), permissionPromises(), heldPromises(), groupOwnerPromises(),
 		accountPromises(), saveAccountPromises(), sessionPromises(), saveSessionPromises(), signingPromises(),
+		foreignPromises(),
 		addUsagePromises(), usageCellPromises(), usageEventPromises(), usageCountPromises(), usageRemovalPromises(),
 	)
 }

@@ -18,7 +18,7 @@ import (
 func TestStoreSentences(t *testing.T) {
 	docs := readDocs(t, "../store.go", "../usage.go", "../token.go", "../token_list.go", "../user.go",
 		"../audit.go", "../context.go", "../role.go", "../group.go", "../license.go", "../permission.go",
-		"../account.go", "../session.go", "../signing_key.go", "../derived.go")
+		"../account.go", "../session.go", "../signing_key.go", "../derived.go", "../foreign.go")
 	quoted := map[string][]string{}
 	for _, p := range storePromises() {
 		method, _, _ := strings.Cut(p.name, "/")
@@ -71,6 +71,7 @@ func (d *documentation) addInterface(spec *ast.TypeSpec) {
 	prefix, wanted := map[string]string{
 		"Store": "", "UsageStore": "", "AccountStore": "", "Tx": "Tx.", "AccountTx": "Tx.",
 		"SigningStore": "", "SigningTx": "Tx.", "DerivedStore": "", "DerivedTx": "Tx.",
+		"ForeignStore": "", "ForeignTx": "Tx.",
 	}[spec.Name.Name]
 	methods, ok := spec.Type.(*ast.InterfaceType)
 	if !wanted || !ok {

@@ -173,6 +173,7 @@ func full(token *latchward.Token) {
 		EndsAt:     epoch().Add(5 * time.Millisecond), AtFirstUse: true,
 	}
 	token.IssueKey, token.Reuse = "0123abcd", latchward.ReuseRevoke
+	token.Imported = "tokens-2026"
 }
 
 // scribble changes whatever a caller can reach from a token.

@@ -290,7 +290,7 @@ func covers(c latchward.Change, kind latchward.ChangeKind, key string) bool {
 	case kind:
 		return len(c.Keys) == 0 || slices.Contains(c.Keys, key)
 	case latchward.ChangeToken, latchward.ChangeOwner,
-		latchward.ChangeRole, latchward.ChangeGroup, latchward.ChangeLicense:
+		latchward.ChangeRole, latchward.ChangeGroup, latchward.ChangeLicense, latchward.ChangeForeign:
 		return false
 	}
 	return true

@@ -134,3 +134,9 @@ func (zeroStore) RevokedDerivedTokens(context.Context, time.Time) ([]*latchward.
 func (zeroStore) PruneDerivedTokens(context.Context, time.Time, int) (int, error) { return 0, nil }
 
 func (zeroStore) PruneSessions(context.Context, time.Time, int) (int, error) { return 0, nil }
+
+func (zeroStore) ForeignForms(context.Context) ([]string, error) { return nil, nil }
+
+func (zeroStore) ForeignSecrets(context.Context, []string, int) ([]latchward.ForeignSecret, error) {
+	return nil, nil
+}

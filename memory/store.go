@@ -35,6 +35,7 @@ type Store struct {
 	sessions     map[latchward.SessionID]*latchward.Session
 	signing      map[string]*latchward.SigningKey
 	derived      map[string]*latchward.DerivedRecord
+	foreign      foreign
 
 	// The last ids given out. They never go back, so that no id is used twice.
 	lastToken latchward.TokenID
@@ -65,6 +66,7 @@ func New() *Store {
 		sessions:     map[latchward.SessionID]*latchward.Session{},
 		signing:      map[string]*latchward.SigningKey{},
 		derived:      map[string]*latchward.DerivedRecord{},
+		foreign:      newForeign(),
 		usage:        newUsage(),
 	}
 }

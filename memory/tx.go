@@ -180,6 +180,7 @@ func (tx *transaction) DeleteToken(id latchward.TokenID) error {
 		drop(tx, s.secrets, key)
 	}
 	drop(tx, s.tokens, id)
+	tx.dropForeign(id)
 	put(tx, s.deleted, id, &latchward.Token{ID: id, Name: r.token.Name, Owner: r.token.Owner})
 	tx.changedToken(r)
 	return nil

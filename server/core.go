@@ -49,7 +49,7 @@ func (k *core) openService(ctx context.Context) error {
 		Store: k.store, Keys: ring, Prefix: c.Prefix, IdleTimeoutDays: &c.IdleTimeoutDays,
 		CreationLimit: c.CreationsPerMinute, CacheSize: c.CachedTokens, UsageBuffer: c.UsageBuffer,
 		KeepEvents: time.Duration(c.EventsDays) * day, KeepHours: time.Duration(c.HoursDays) * day, Logger: k.log,
-		Passwords: signin.NewPasswords(signin.PasswordOptions{}),
+		Passwords: signin.NewPasswords(signin.PasswordOptions{}), SlowDigests: slowDigests{},
 	})
 	if err != nil {
 		return err

@@ -174,7 +174,11 @@ const (
 	tokensSince = `SELECT b.id FROM main.api_tokens b
 		LEFT JOIN replaced.api_tokens r ON r.id = b.id AND r.deleted_at IS NULL
 		WHERE b.deleted_at IS NULL AND b.revoked_at IS NULL AND (r.id IS NULL OR r.revoked_at IS NOT NULL
-			OR r.active <> b.active OR r.key_id IS NOT b.key_id OR r.token <> b.token
+			OR r.active <> b.active
+			OR (r.key_id IS NOT b.key_id OR r.token <> b.token) AND r.key_id NOT IN ( -- the same secret in another form
+				WITH RECURSIVE forms(id) AS (SELECT b.key_id UNION SELECT f.became FROM forms
+					JOIN replaced.foreign_secrets f ON f.key_id = forms.id AND f.token_id = b.id AND f.became IS NOT NULL)
+				SELECT id FROM forms WHERE id <> b.key_id)
 			OR r.expires_at < ifnull(b.expires_at, 9223372036854775807) OR r.not_before > ifnull(b.not_before, 0)
 			OR EXISTS (SELECT 1 FROM main.api_token_secrets s
 				LEFT JOIN replaced.api_token_secrets rs ON rs.key_id = s.key_id AND rs.token_id = s.token_id

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,20 @@ func change(t *testing.T, s *Store, id latchward.TokenID, edit func(*latchward.T
 		}
 		edit(token)
 		return tx.SaveToken(token)
+	})
+}
+
+// moveSecret keeps an imported secret by another digest, as its use does.
+func moveSecret(t *testing.T, s *Store, id latchward.TokenID, to latchward.Credential) {
+	t.Helper()
+	commit(t, s, func(tx latchward.Tx) error {
+		token, err := tx.Token(id)
+		if err != nil {
+			return err
+		}
+		moved := latchward.ForeignSecret{KeyID: token.Secret.KeyID, TokenID: id, Became: to.KeyID}
+		token.Secret = to
+		return errors.Join(tx.SaveToken(token), tx.SaveForeignSecret(moved))
 	})
 }
 
@@ -63,6 +78,15 @@ func TestRestoreComparesTokens(t *testing.T) {
 		}},
 		{"starts later", true, func(id latchward.TokenID) {
 			change(t, s, id, func(k *latchward.Token) { k.NotBefore = restoredAt })
+		}},
+		{"kept in another form", false, func(id latchward.TokenID) { moveSecret(t, s, id, credential(3000)) }},
+		{"kept in a third form", false, func(id latchward.TokenID) {
+			moveSecret(t, s, id, credential(3001))
+			moveSecret(t, s, id, credential(3002))
+		}},
+		{"rotated in another form", true, func(id latchward.TokenID) {
+			moveSecret(t, s, id, credential(3003))
+			change(t, s, id, func(k *latchward.Token) { k.Secret = credential(3004) })
 		}},
 		{"old secret ended", true, func(id latchward.TokenID) {
 			commit(t, s, func(tx latchward.Tx) error {

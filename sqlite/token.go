@@ -14,7 +14,7 @@ var (
 		t.allowed_endpoints, t.allowed_networks, t.permissions, t.expires_at, t.not_before, t.idle_timeout_days,
 		t.tags, t.metadata, t.key_id, t.token, t.token_prefix, t.created_at, t.updated_at, t.enabled_at,
 		t.last_used_at, t.revoked_at, t.revoke_reason, t.unbound,
-		t.retiring, t.issue_key, t.reuse, u.name, u.email, u.external_id,
+		t.retiring, t.issue_key, t.reuse, t.imported, u.name, u.email, u.external_id,
 		g.name, g.title, ` + heldBy("token", "t.id")
 	tokensWithOwners = `api_tokens t LEFT JOIN users u ON u.id = t.user_id LEFT JOIN groups g ON g.id = t.group_id`
 	// What follows begins with a condition on t.
@@ -47,6 +47,7 @@ func scanToken(rows *sql.Rows) (*latchward.Token, error) {
 		&t.Prefix, timeColumn{&t.CreatedAt}, timeColumn{&t.UpdatedAt}, timeColumn{&t.EnabledAt},
 		timeColumn{&t.LastUsedAt}, timeColumn{&t.RevokedAt}, textColumn{&t.RevokeReason}, &t.Unbound,
 		parsedColumn(&t.Retiring, parseRetiring), textColumn{&t.IssueKey}, textColumn{(*string)(&t.Reuse)},
+		textColumn{&t.Imported},
 		textColumn{&user.Name}, textColumn{&user.Email}, textColumn{&user.ExternalID},
 		textColumn{&group.Name}, textColumn{&group.Title}, heldColumn{&t.Roles, &t.Groups, &t.Licenses},
 	)

@@ -13,14 +13,14 @@ const (
 			allowed_endpoints, expires_at, created_at, updated_at, kind, key_id, token_prefix,
 			inactive_reason, allowed_networks, permissions, not_before, idle_timeout_days, tags, metadata,
 			enabled_at, revoked_at, revoke_reason, unbound, retiring, issue_key, reuse,
-			last_used_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+			imported, last_used_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateToken = `UPDATE api_tokens SET name = ?, token = ?, description = ?, user_id = ?, group_id = ?, active = ?,
 			rate_limit = ?, allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?,
 			key_id = ?, token_prefix = ?, inactive_reason = ?, allowed_networks = ?, permissions = ?,
 			not_before = ?, idle_timeout_days = ?, tags = ?, metadata = ?,
 			enabled_at = ?, revoked_at = ?, revoke_reason = ?, unbound = ?, retiring = ?,
-			issue_key = ?, reuse = ?
+			issue_key = ?, reuse = ?, imported = ?
 		WHERE id = ? AND deleted_at IS NULL`
 	keyIDsOfToken = `SELECT key_id FROM api_tokens WHERE id = ?1 AND deleted_at IS NULL
 		UNION SELECT key_id FROM api_token_secrets WHERE token_id = ?1`
@@ -147,7 +147,7 @@ func tokenArgs(t *latchward.Token) ([]any, error) {
 		t.Secret.KeyID.String(), t.Prefix, textOrNull(string(t.InactiveReason)), networks, permissions,
 		millisOrNull(t.NotBefore), t.IdleTimeoutDays, tags, metadata,
 		millisOrNull(t.EnabledAt), millisOrNull(t.RevokedAt), textOrNull(t.RevokeReason), t.Unbound,
-		retiring, textOrNull(t.IssueKey), textOrNull(string(t.Reuse)),
+		retiring, textOrNull(t.IssueKey), textOrNull(string(t.Reuse)), textOrNull(t.Imported),
 	}, nil
 }
 
@@ -228,6 +228,9 @@ func (tx *transaction) DeleteToken(id latchward.TokenID) error {
 		return err
 	}
 	if err := tx.exec(`DELETE FROM api_token_secrets WHERE token_id = ?`, id); err != nil {
+		return err
+	}
+	if err := tx.exec(`DELETE FROM foreign_secrets WHERE token_id = ?`, id); err != nil {
 		return err
 	}
 	if err := tx.exec(dropHeld, "token", id); err != nil {
