@@ -272,7 +272,7 @@ func (p *plan) someToken(rt *rapid.T) latchward.Token {
 	}
 	if rapid.IntRange(0, 2).Draw(rt, "rotated") == 2 {
 		t.Retiring = latchward.RetiringSecret{Credential: p.m.newKeyID(rt), EndsAt: epoch(), AtFirstUse: true}
-		t.IssueKey, t.Reuse = "k", latchward.ReuseDisable
+		t.IssueKey, t.Reuse, t.Imported = "k", latchward.ReuseDisable, "import-1"
 	}
 	return t
 }
