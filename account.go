@@ -3,6 +3,7 @@ package latchward
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,11 @@ type Account struct {
 
 // AccountDigest is the SHA-256 of a random text of at least 120 bits.
 type AccountDigest [32]byte
+
+// equal reports whether both are the same, in constant time.
+func (d AccountDigest) equal(other AccountDigest) bool {
+	return subtle.ConstantTimeCompare(d[:], other[:]) == 1
+}
 
 // AccountDevice is a browser that has proved to be the person's: guesses by others do not keep it out.
 type AccountDevice struct {
@@ -85,7 +91,7 @@ func (a *Account) Clone() *Account {
 // knows reports whether a device signed in to the account before.
 func (a *Account) knows(device AccountDigest, now time.Time) bool {
 	return slices.ContainsFunc(a.Devices, func(d AccountDevice) bool {
-		return d.Digest == device && now.Before(d.EndsAt)
+		return d.Digest.equal(device) && now.Before(d.EndsAt)
 	})
 }
 

@@ -288,7 +288,7 @@ func (s *Service) UsePasswordCode(ctx context.Context, in PasswordCodeUse) error
 	}
 	now, code := s.timestamp(), accountDigest(purposePasswordCode, plainCode(in.Code.Expose()))
 	return s.onAccount(ctx, user.ID, func(tx Tx, user *User, a *Account) error {
-		if a.PasswordCode.Digest != code || !now.Before(a.PasswordCode.EndsAt) || !user.Active {
+		if !a.PasswordCode.Digest.equal(code) || !now.Before(a.PasswordCode.EndsAt) || !user.Active {
 			return wrong
 		}
 		a.Password, a.PasswordCode, a.UpdatedAt = digest, PasswordCode{}, now

@@ -130,7 +130,7 @@ func (s *Service) replaceRecoveryCodes(a *Account) ([]Secret, error) {
 
 // takeRecoveryCode reports whether there is such a code, which is gone then.
 func (a *Account) takeRecoveryCode(code string) bool {
-	i := slices.Index(a.RecoveryCodes, accountDigest(purposeRecoveryCode, code))
+	i := slices.IndexFunc(a.RecoveryCodes, accountDigest(purposeRecoveryCode, code).equal)
 	if i < 0 {
 		return false
 	}

@@ -1,9 +1,9 @@
 package latchward
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"slices"
@@ -161,7 +161,7 @@ func (v *auditVerification) checkSeal(e *AuditEntry) string {
 	case p.KeyVersion == 0 && (v.sealed || len(p.Seal) > 0):
 		return "it is not sealed: it was not written by Latchward"
 	case p.KeyVersion == 0:
-	case want == nil || !bytes.Equal(want, p.Seal): // of a key that was dropped, whose version may have come again
+	case want == nil || !hmac.Equal(want, p.Seal): // of a key that was dropped, whose version may have come again
 		v.sealed = true
 		v.claim(auditClaim{version: p.KeyVersion}, e)
 	default:

@@ -79,7 +79,7 @@ func (s *Service) SetUp(ctx context.Context, in FirstAdministrator) (*SignedIn, 
 	if err != nil {
 		return nil, err
 	}
-	if !open || accountDigest(purposeSetup, in.Secret.Expose()) != s.setup.digest {
+	if !open || !s.setup.digest.equal(accountDigest(purposeSetup, in.Secret.Expose())) {
 		return nil, &Error{Code: CodeUnauthenticated, Field: "secret", Message: "The secret is wrong, used, or too old. " +
 			"Restart Latchward to get another one."}
 	}

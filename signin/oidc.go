@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/url"
@@ -157,7 +158,7 @@ func (c *OIDC) finish(ctx context.Context, answer url.Values, f providerFlow) (l
 	raw, _ := token.Extra("id_token").(string)
 	verifier := provider.Verifier(&oidc.Config{ClientID: c.o.ClientID, Now: c.o.Now})
 	id, err := verifier.Verify(ctx, raw)
-	if err != nil || id.Nonce != f.nonce || id.Subject == "" {
+	if err != nil || !same(id.Nonce, f.nonce) || id.Subject == "" {
 		return none, badAnswer(cmp.Or(err, errors.New("the nonce is another")))
 	}
 	var claims idClaims
@@ -197,7 +198,7 @@ func (c *OIDC) checkAnswer(answer url.Values, f providerFlow) error {
 		}
 	}
 	switch issuer := answer.Get("iss"); {
-	case answer.Get("state") != f.state:
+	case !same(answer.Get("state"), f.state):
 		return badAnswer(errors.New("the state is another"))
 	case answer.Has("iss") && issuer != c.o.Issuer:
 		return badAnswer(errors.New("it is of another issuer"))
@@ -208,6 +209,9 @@ func (c *OIDC) checkAnswer(answer url.Values, f providerFlow) error {
 	}
 	return nil
 }
+
+// same compares in constant time.
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // badAnswer is about an answer that no honest flow ends with, or that came a second time.
 func badAnswer(cause error) error {
