@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"extauthz":      {".", "httpauth", "internal/*"},
 	"demo":          {".", "httpauth", "operation"},
 	"server":        {"*"},
-	"cmd/latchward": {".", "server", "rest", "demo", "operation", "leak"},
+	"cmd/latchward": {".", "server", "rest", "oauth", "demo", "operation", "leak"},
 
 	"scripts/loadpeer": {},
 }

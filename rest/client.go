@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -129,20 +130,16 @@ func (c *Client) request(ctx context.Context, method, path string, query, body a
 			address += "?" + values.Encode()
 		}
 	}
-	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return nil, latchward.Errorf(latchward.CodeInternal, "encoding a request: %w", err)
-		}
-		content = bytes.NewReader(text)
+	text, media, err := content(body)
+	if err != nil {
+		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, address, content)
+	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(text))
 	if err != nil {
 		return nil, latchward.Errorf(latchward.CodeInternal, "making a request: %w", err)
 	}
-	if body != nil {
-		request.Header.Set("Content-Type", jsonType)
+	if media != "" {
+		request.Header.Set("Content-Type", media)
 	}
 	if !c.credential.IsZero() {
 		request.Header.Set("Authorization", "Bearer "+c.credential.Expose())
@@ -165,11 +162,14 @@ func (c *Client) unavailable(err error) error {
 
 // errorOf returns the error that a reply with a status of 300 or above tells.
 func errorOf(status int, text []byte) error {
-	var p httpauth.Problem
-	if json.Unmarshal(text, &p) != nil || p.Error == "" {
-		p = httpauth.Problem{Error: "The server answered " + http.StatusText(status)}
+	var p struct {
+		httpauth.Problem
+		Description string `json:"error_description"` // of the OAuth endpoints (RFC 6749 §5.2)
 	}
-	e := &latchward.Error{Code: latchward.Code(p.Code), Message: p.Error, Field: p.Field}
+	if json.Unmarshal(text, &p) != nil || p.Error == "" {
+		p.Problem = httpauth.Problem{Error: "The server answered " + http.StatusText(status)}
+	}
+	e := &latchward.Error{Code: latchward.Code(p.Code), Message: cmp.Or(p.Description, p.Error), Field: p.Field}
 	if !slices.Contains(latchward.Codes(), e.Code) { // it names the reason of a verdict on this client
 		e.Code = codeOfStatus(status)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
+	"github.com/latchward/latchward/oauth"
 )
 
 // Activation says how a program of one's own uses Latchward. The zero value of every field is a default.
@@ -31,16 +32,19 @@ type TokenManagement struct {
 	UseCases *latchward.Service // everything that can be done; who does it comes with the context
 
 	*protection
-	api     http.Handler // management and verify
+	api     http.Handler // management, verify and OAuth
 	stop    context.CancelFunc
 	stopped chan error
 	closed  atomic.Bool
+
+	speaksOAuth bool
 }
 
 // Activate switches token management on: it opens the data folder, making database and server key if they are missing,
 // serves the management API for tokens, users, groups, roles, permissions and licenses on mux, under /api/api-tokens
 // and /api/latchward, and does in the background what must happen without anybody asking, until Close. mux may be nil:
-// then the TokenManagement is a handler to mount where /api/api-tokens and /api/latchward lead.
+// then the TokenManagement is a handler to mount where /api/api-tokens and /api/latchward lead. With the setting
+// oauth.issuer, the URL under which clients reach mux, it serves /oauth/ and its metadata, too.
 //
 // On a mux that has it already, for the same folder, it returns what it returned before. Errors have a code: invalid
 // for settings, conflict for a folder that is in use elsewhere, or a mux on which something else has these paths.
@@ -59,6 +63,10 @@ func Activate(ctx context.Context, mux *http.ServeMux, a Activation) (*TokenMana
 	t := &TokenManagement{UseCases: k.service, protection: &protection{core: k}, stopped: make(chan error, 1)}
 	if t.api, err = t.open(); err != nil {
 		return nil, errors.Join(err, k.close())
+	}
+	if config.OAuthIssuer != "" && config.OAuthIssuer != "off" {
+		issuer, _ := config.issuer(nil)
+		t.api, t.speaksOAuth = besideOAuth(t.api, t.oauth(issuer)), true
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stop = stop
@@ -110,17 +118,21 @@ func sameFolder(a, b string) bool {
 	return errFirst == nil && errSecond == nil && os.SameFile(first, second)
 }
 
-// Mount serves the management API on another mux. It panics, as mux does, when something else has its paths there.
+// Mount serves the same on another mux. It panics, as mux does, when something else has its paths there.
 func (t *TokenManagement) Mount(mux *http.ServeMux) {
 	if mux == nil {
 		return
 	}
-	for _, path := range []string{tokensPath, tokensPath + "/", ownPath + "/"} {
+	paths := []string{tokensPath, tokensPath + "/", ownPath + "/"}
+	if t.speaksOAuth {
+		paths = append(paths, oauth.Root, oauth.MetadataPath)
+	}
+	for _, path := range paths {
 		mux.Handle(path, t)
 	}
 }
 
-// ServeHTTP implements http.Handler: the management and verify API.
+// ServeHTTP implements http.Handler: the management and verify API, and OAuth where that is on.
 func (t *TokenManagement) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if t.closed.Load() {
 		httpauth.WriteError(w, latchward.Errorf(latchward.CodeUnavailable, "Token management is closed"))

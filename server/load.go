@@ -28,7 +28,7 @@ type Sources struct {
 }
 
 // clientEnvironment are the variables that only the command line reads.
-var clientEnvironment = []string{"LATCHWARD_CONFIG", "LATCHWARD_URL", "LATCHWARD_JWT", "LATCHWARD_TOKEN"}
+var clientEnvironment = []string{"LATCHWARD_CONFIG", "LATCHWARD_URL", "LATCHWARD_JWT", "LATCHWARD_TOKEN", "LATCHWARD_VERIFY_TOKEN"}
 
 // Load reads and checks the configuration. The error names each value at fault and where it stands, and has code
 // invalid. Nothing is touched; see [Check] for what the machine has to say about it.

@@ -76,7 +76,8 @@ func openInProcess(ctx context.Context, c Config) (*rest.Client, func() error, e
 	if err != nil {
 		return nil, nil, err
 	}
-	transport := inProcess{asLocalAdministrator(k.management(nil, nil, nil))}
+	own := besideOAuth(k.management(nil, nil, nil), (&protection{core: k}).oauth(""))
+	transport := inProcess{asLocalAdministrator(own)}
 	client, err := rest.NewClient(localURL, rest.ClientOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		return nil, nil, errors.Join(err, k.close())

@@ -8,10 +8,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/oauth"
 	"github.com/latchward/latchward/rest"
 	"github.com/latchward/latchward/server"
@@ -148,5 +150,55 @@ func TestOAuthPathsAreOurs(t *testing.T) {
 	get(t, off.URL()+"/oauth/token", "Bearer "+secret).want(t, "a path of the upstream's", http.StatusOK)
 	if seen.Load() != 1 {
 		t.Errorf("the upstream saw %d requests", seen.Load())
+	}
+}
+
+// S5-13: a program of one's own speaks OAuth once it says by which address.
+func TestOAuthActivated(t *testing.T) {
+	mux := http.NewServeMux()
+	tokens := activate(t, mux, server.Activation{
+		Data: folder(t), Settings: map[string]string{"oauth.issuer": "https://shop.example.com"},
+	})
+	if status, body := ask(mux, oauth.MetadataPath, ""); status != http.StatusOK || !strings.Contains(body, `"issuer":"https://shop.example.com"`) {
+		t.Errorf("metadata: %d %s", status, body)
+	}
+	if status, body := ask(mux, oauth.TokenPath, ""); status != http.StatusMethodNotAllowed {
+		t.Errorf("the token endpoint: %d %s", status, body)
+	}
+	if status, _ := ask(mux, "/oauth", ""); status != http.StatusTemporaryRedirect && status != http.StatusMovedPermanently {
+		t.Errorf("beside it: %d", status)
+	}
+	if tokens.UseCases == nil {
+		t.Error("no use cases")
+	}
+	plain := http.NewServeMux()
+	activate(t, plain, server.Activation{Data: folder(t)})
+	if status, _ := ask(plain, oauth.MetadataPath, ""); status != http.StatusNotFound {
+		t.Errorf("without an issuer: %d", status)
+	}
+}
+
+// The Go client asks what a token is good for, and gets errors as errors.
+func TestOAuthClient(t *testing.T) {
+	r := start(t, settings(t, folder(t)))
+	_, secret := r.token(t, rest.NewToken{Name: rest.Some("robot"), AllowedEndpoints: rest.Some([]string{"/orders"})})
+	told, err := oauth.Introspect(t.Context(), r.verifier(t), secretOf(secret))
+	if err != nil || !told.Active || told.TokenName != "robot" || !slices.Equal(told.Endpoints, []string{"/orders"}) {
+		t.Errorf("%+v %+v, %v", told, told.Restrictions, err)
+	}
+	told, err = oauth.Introspect(t.Context(), r.verifier(t), secretOf("lw_nonsense"))
+	if err != nil || told.Active || told.TokenID != 0 {
+		t.Errorf("%+v, %v", told, err)
+	}
+	if _, err := oauth.Introspect(t.Context(), r.administrator(t), secretOf(secret)); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {
+		t.Errorf("by a person: %v", err)
+	}
+	var reply struct{ Error int }
+	if err := r.administrator(t).PostForm(t.Context(), "/api/latchward/verify", url.Values{"a": {"b"}}, &reply); latchward.ErrorCode(err) != latchward.CodeInvalid &&
+		latchward.ErrorCode(err) != latchward.CodeForbidden {
+		t.Errorf("a form where none is taken: %v", err)
+	}
+	if err := r.verifier(t).PostForm(t.Context(), oauth.IntrospectPath, url.Values{"token": {"x"}}, &reply.Error); latchward.ErrorCode(err) != latchward.CodeUnavailable {
+		t.Errorf("an answer of another form: %v", err)
 	}
 }

@@ -23,7 +23,12 @@ type block struct{ heading, language, text string }
 // readBlocks returns the blocks of the README in order.
 func readBlocks(t *testing.T) []block {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	return blocksOf(t, "../../README.md")
+}
+
+func blocksOf(t *testing.T, file string) []block {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +81,29 @@ func TestREADMEDemo(t *testing.T) {
 				t.Errorf("%s\nanswered %s:\n%s", request, status, text)
 			}
 		})
+	}
+}
+
+// TestOAuthPage runs the commands of docs/oauth.md, in order, against a demo.
+func TestOAuthPage(t *testing.T) {
+	binary := buildProgram(t)
+	environment := append(startDemo(t, binary), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	var script strings.Builder
+	for _, b := range blocksOf(t, "../../docs/oauth.md") {
+		if b.language == "sh" {
+			script.WriteString(strings.ReplaceAll(b.text, "curl ", "curl -sS -f ") + "\n")
+		}
+	}
+	text := shell(t, t.TempDir(), environment, script.String())
+	rest := text
+	for _, want := range []string{
+		`"issuer":"http://localhost:`, `"name":"Langstroth hive`, `"active":true,"scope":"*",`, "Active       yes\n", `{"active":false}`,
+	} {
+		_, after, ok := strings.Cut(rest, want)
+		if !ok {
+			t.Fatalf("no %q where it should be in:\n%s", want, text)
+		}
+		rest = after
 	}
 }
 

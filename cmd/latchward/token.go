@@ -21,6 +21,8 @@ type tokenCommands struct {
 	Revoke  tokenRevoke  `cmd:"" help:"End a token for good and keep its record."`
 	Delete  tokenDelete  `cmd:"" help:"Remove a token and its record."`
 	Usage   tokenUsage   `cmd:"" help:"Show what a token did, or all of them."`
+
+	Introspect tokenIntrospect `cmd:"" help:"Tell what a token is good for, as resource servers learn it."`
 }
 
 type tokenCreate struct {
