@@ -97,7 +97,8 @@ func wellFormed(r *VerifyRequest) bool {
 }
 
 func notFoundIsVerdict(err error, v *Verdict) error {
-	if ErrorCode(err) == CodeNotFound {
+	// Looking for the code takes as long as a fifth of a refusal, and would tell that one from others (bar 7).
+	if err == errNoSuchKeyID || ErrorCode(err) == CodeNotFound {
 		v.Reason = ReasonNotFound
 		return nil
 	}

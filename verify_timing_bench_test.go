@@ -26,8 +26,6 @@ func (s *mistaken) TokenFacts(ctx context.Context, id latchward.KeyID) (latchwar
 
 // BenchmarkVerifyTellsNothing measures whether the time of a refusal tells why it is one. It reports Welch's t between
 // two kinds of refusals that alternate at random: beyond 4.5 there is a difference. Use -benchtime=200000x or more.
-// Where a digest differs must never show. That a token is not there takes some 70 ns longer to find out than that it was
-// revoked, which shows here but not through HTTP; and nobody can ask who does not hold a secret that was once good.
 func BenchmarkVerifyTellsNothing(b *testing.B) { // bar 7, 14
 	store := &mistaken{wrong: map[latchward.KeyID]int{}}
 	f := newBenchFixture(b, func(o *latchward.Options) { store.Store, o.Store = o.Store, store })
