@@ -35,6 +35,9 @@ const (
 	ActionLicenseCreate    = "license.create"
 	ActionLicenseUpdate    = "license.update"
 	ActionLicenseDelete    = "license.delete"
+	ActionPolicyCreate     = "policy.create"
+	ActionPolicyUpdate     = "policy.update"
+	ActionPolicyDelete     = "policy.delete"
 	ActionPermissionCreate = "permission.create"
 	ActionPermissionUpdate = "permission.update"
 	ActionPermissionDelete = "permission.delete"
@@ -77,7 +80,7 @@ func AuditOutcomes() []AuditOutcome { return []AuditOutcome{OutcomeDone, Outcome
 
 // AuditTargets lists every type of target.
 func AuditTargets() []string {
-	return []string{"audit", "group", "key", "license", "permission", "role", "token", "user"}
+	return []string{"audit", "group", "key", "license", "permission", "policy", "role", "token", "user"}
 }
 
 // AuditEntry tells who changed what, when and from where, or tried to. It is written in the transaction of the change

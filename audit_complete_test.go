@@ -196,7 +196,10 @@ func (o *bookkeeper) tokens(p latchward.Principal, name string) attempt {
 			_, err := o.RotateToken(ctx, tokenID(id), latchward.Rotation{})
 			return err
 		},
-		"token.revoke": func(ctx context.Context) error { _, err := o.RevokeToken(ctx, tokenID(id), ""); return err },
+		"token.revoke": func(ctx context.Context) error {
+			_, err := o.RevokeToken(ctx, tokenID(id), latchward.Revocation{})
+			return err
+		},
 		"token.delete": func(ctx context.Context) error { return o.DeleteToken(ctx, tokenID(id)) },
 	}
 	a.action = pick(o, slices.Sorted(maps.Keys(calls)))

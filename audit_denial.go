@@ -77,6 +77,9 @@ func denies(err error) bool {
 func attempted(permission string) (action, kind string) {
 	resource, verb, _ := strings.Cut(permission, ".")
 	kind = strings.TrimSuffix(resource, "s")
+	if resource == "policies" {
+		kind = "policy"
+	}
 	if verb == "delete" && (kind == "user" || kind == "group") {
 		verb = "remove" // a tombstone stays
 	}
@@ -147,6 +150,10 @@ func nameOf(tx Tx, kind string, id int64) string {
 	case "license":
 		if l, err := tx.License(LicenseID(id)); err == nil {
 			name = l.Name
+		}
+	case "policy":
+		if p, err := tx.Policy(PolicyID(id)); err == nil {
+			name = p.Name
 		}
 	case "key":
 		name = fmt.Sprintf("v%d", id)

@@ -29,6 +29,7 @@ type cache struct {
 
 	owners    cells[Owner, ownerRecord] // keys carry no name
 	directory directory
+	policies  cells[struct{}, policySet] // one cell
 	shared    shared
 	foreign   foreignCache
 }
@@ -58,6 +59,10 @@ func newCache(store Store, size int) *cache {
 	}
 	c.directory.open(store, &c.changes, &c.reads)
 	c.foreign.open(store, &c.changes)
+	c.policies = cells[struct{}, policySet]{
+		read: readPolicies(store), parse: func(string) (only struct{}, err error) { return only, nil }, most: 1,
+		changes: &c.changes, reads: &c.reads,
+	}
 	for i := range c.shards {
 		c.shards[i].known.clear()
 		c.shards[i].missing = map[KeyID]time.Time{}
@@ -217,6 +222,8 @@ func (c *cache) apply(commit Commit) {
 			c.owners.forget(change.Keys)
 		case change.Kind == ChangeForeign:
 			c.foreign.forget()
+		case change.Kind == ChangePolicy:
+			c.policies.forget(nil)
 		case c.directory.apply(change), change.Kind == ChangeSigning, change.Kind == ChangeDerived:
 		default:
 			c.flush()
@@ -246,6 +253,7 @@ func (c *cache) flush() {
 		shard.mu.Unlock()
 	}
 	c.owners.forget(nil)
+	c.policies.forget(nil)
 	c.directory.flush()
 	c.foreign.forget()
 }

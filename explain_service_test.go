@@ -157,7 +157,7 @@ func (w *rightsWorld) anyChange(id latchward.TokenID, current *latchward.Secret)
 		}
 	case 7:
 		if on && rapid.Bool().Draw(w.rt, "revoke") {
-			_, _ = w.RevokeToken(w.ctx, id, "")
+			_, _ = w.RevokeToken(w.ctx, id, latchward.Revocation{})
 		}
 	}
 }

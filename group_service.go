@@ -133,7 +133,7 @@ func (s *Service) revokeAllOf(tx Tx, p Principal, owner Owner, now time.Time) er
 		return err
 	}
 	for _, t := range tokens {
-		if err := s.revoke(tx, p, t, "owner removed", now); err != nil {
+		if err := s.revoke(tx, p, t, Revocation{RevokeAffiliationChanged, "owner removed"}, now); err != nil {
 			return err
 		}
 	}

@@ -50,6 +50,9 @@ const (
 	PermissionLicensesUpdate = "licenses.update" // also to hand out seats
 	PermissionLicensesDelete = "licenses.delete"
 
+	PermissionPoliciesRead   = "policies.read"
+	PermissionPoliciesUpdate = "policies.update" // also to make, delete and apply them
+
 	PermissionKeysRead   = "keys.read"
 	PermissionKeysRotate = "keys.rotate"
 	PermissionKeysDrop   = "keys.drop"

@@ -147,6 +147,8 @@ func builtInPermissions() []*Permission {
 		{Name: PermissionTokensRevoke, Title: "Revoke everybody's tokens"},
 		{Name: PermissionTokensDelete, Title: "Delete everybody's tokens"},
 		{Name: PermissionTokensImport, Title: "Import tokens whose secrets were made elsewhere"},
+		{Name: PermissionPoliciesRead, Title: "See the lifecycle policies"},
+		{Name: PermissionPoliciesUpdate, Title: "Make, change, delete and apply lifecycle policies"},
 		{Name: PermissionKeysRead, Title: "See the server keys"},
 		{Name: PermissionKeysRotate, Title: "Rotate the server key"},
 		{Name: PermissionKeysDrop, Title: "Drop a server key, with every token made under it"},

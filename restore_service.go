@@ -58,7 +58,7 @@ func (s *Service) revokeAll(tx Tx, p Principal, ids []TokenID, now time.Time) (r
 		if err != nil {
 			return nil, err
 		}
-		if err := s.revoke(tx, p, t, RestoreReason, now); err != nil {
+		if err := s.revoke(tx, p, t, Revocation{Note: RestoreReason}, now); err != nil {
 			return nil, err
 		}
 		revoked = append(revoked, t)

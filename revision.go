@@ -51,6 +51,11 @@ func (l *License) Revision() string {
 	return revisionOf("license", int64(l.ID), l.UpdatedAt, licenseFacts(l))
 }
 
+// Revision names what callers can set of p as it is now, like [Token.Revision].
+func (p *LifecyclePolicy) Revision() string {
+	return revisionOf("policy", int64(p.ID), p.UpdatedAt, policyFacts(p))
+}
+
 // inOrder returns ids as stores give them back.
 func inOrder[ID ~int64](ids []ID) []ID { return slices.Sorted(slices.Values(ids)) }
 

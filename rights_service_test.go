@@ -227,10 +227,13 @@ func TestManagersStayBelowAdministrators(t *testing.T) {
 		}
 	}
 	for name, do := range map[string]func() error{
-		"disable a writer":                func() error { _, err := f.UpdateUser(ctx, writer.ID, latchward.UserUpdate{Active: &no}); return err },
-		"revoke an administrator's token": func() error { _, err := f.RevokeToken(ctx, editor.Token.ID, "leaked"); return err },
-		"make a group":                    func() error { _, err := f.CreateGroup(ctx, latchward.NewGroup{Name: "y"}); return err },
-		"add somebody":                    func() error { _, err := f.CreateUser(ctx, latchward.NewUser{Name: "new"}); return err },
+		"disable a writer": func() error { _, err := f.UpdateUser(ctx, writer.ID, latchward.UserUpdate{Active: &no}); return err },
+		"revoke an administrator's token": func() error {
+			_, err := f.RevokeToken(ctx, editor.Token.ID, latchward.Revocation{Note: "leaked"})
+			return err
+		},
+		"make a group": func() error { _, err := f.CreateGroup(ctx, latchward.NewGroup{Name: "y"}); return err },
+		"add somebody": func() error { _, err := f.CreateUser(ctx, latchward.NewUser{Name: "new"}); return err },
 	} {
 		if err := do(); err != nil {
 			t.Errorf("a manager could not %s: %v", name, err)

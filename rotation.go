@@ -135,7 +135,7 @@ func (s *Service) rotate(tx Tx, p Principal, t *Token, r Rotation, repeated bool
 		}
 	}
 	t.Retiring = RetiringSecret{Credential: old, EndsAt: now.Add(r.Grace), AtFirstUse: r.AtFirstUse}
-	t.IssueKey = issueKey(p, r.RequestKey)
+	t.IssueKey, t.RotatedAt = issueKey(p, r.RequestKey), now
 	return secret, tx.RetireSecret(t.ID, t.Retiring)
 }
 
@@ -239,7 +239,7 @@ func (s *Service) reused(ctx context.Context, id TokenID, r *VerifyRequest, at t
 func (s *Service) punish(tx Tx, system Principal, t *Token, now time.Time) error {
 	switch {
 	case t.Reuse == ReuseRevoke:
-		return s.revoke(tx, system, t, "a rotated-out secret was used", now)
+		return s.revoke(tx, system, t, Revocation{RevokeKeyCompromise, "a rotated-out secret was used"}, now)
 	case t.Reuse == ReuseDisable && t.Active:
 		before := auditFacts(t)
 		t.Active, t.InactiveReason, t.UpdatedAt = false, InactiveReuse, now

@@ -109,7 +109,7 @@ func TestCreationRepeated(t *testing.T) {
 	if other.Token.ID == lost.Token.ID {
 		t.Error("somebody else's request key is taken for one's own")
 	}
-	if _, err := f.RevokeToken(f.ctx, lost.Token.ID, ""); err != nil {
+	if _, err := f.RevokeToken(f.ctx, lost.Token.ID, latchward.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	n.Owner = &latchward.Owner{Type: latchward.OwnerUser, ID: int64(f.owner)}

@@ -18,12 +18,13 @@ type ChangeKind string
 const (
 	ChangeToken   ChangeKind = "token" // Keys are key ids
 	ChangeOwner   ChangeKind = "owner" // Keys are owners as Owner.String gives them: users, and groups as owners
-	ChangeRole    ChangeKind = "role"  // Keys are ids in decimal, of this kind and the next two
+	ChangeRole    ChangeKind = "role"  // Keys are ids in decimal, of this kind and the next three
 	ChangeGroup   ChangeKind = "group"
 	ChangeLicense ChangeKind = "license"
 	ChangeSigning ChangeKind = "signing" // Keys are ids of signing keys
 	ChangeDerived ChangeKind = "derived" // Keys are ids of derived tokens that are revoked
 	ChangeForeign ChangeKind = "foreign" // the forms of foreign secrets; without Keys
+	ChangePolicy  ChangeKind = "policy"
 	ChangeAll     ChangeKind = "all"
 )
 
@@ -137,6 +138,7 @@ type Store interface {
 	SigningStore
 	DerivedStore
 	ForeignStore
+	PolicyStore
 }
 
 // Tx is a transaction. It sees its own writes. It must not be used after f returned.
@@ -227,4 +229,5 @@ type Tx interface {
 	SigningTx
 	DerivedTx
 	ForeignTx
+	PolicyTx
 }

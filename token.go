@@ -22,7 +22,7 @@ const (
 	MaxTagLength         = 64 // characters
 	MaxMetadataSize      = 8192
 	MaxIdleTimeoutDays   = 3650
-	MaxReasonLength      = 255 // characters of a revocation reason
+	MaxReasonLength      = 255 // characters of the note on a revocation
 )
 
 // TokenID identifies a token for its whole life; rotation keeps it.
@@ -55,7 +55,8 @@ type InactiveReason string
 const (
 	InactiveManual InactiveReason = "manual"
 	InactiveIdle   InactiveReason = "idle"
-	InactiveReuse  InactiveReason = "reuse" // of a rotated-out secret, see ReuseDisable
+	InactiveReuse  InactiveReason = "reuse"  // of a rotated-out secret, see ReuseDisable
+	InactivePolicy InactiveReason = "policy" // its kind is no longer allowed, or its secret should have been replaced
 )
 
 // OwnerType says what kind of thing owns a token.
@@ -130,17 +131,23 @@ type Token struct {
 	IssueKey string         // says under which request key the current secret was issued; "" = none
 	Reuse    ReusePolicy    // of rotated-out secrets; "" = ReuseAlert
 
+	RotatedAt        time.Time // the last rotation; zero = never
+	RotationDueAt    time.Time // the current secret should be replaced by then; zero = no policy says so
+	RotationRequired bool      // and is disabled if it is not
+
 	// Prefix is the display part: token prefix and first 8 characters of the key id. Of a secret that was made elsewhere it
 	// is what that is known to begin with, or "".
 	Prefix    string
 	Imported  string // names the import that brought it, see [ImportBatch]; "" = it was issued here
+	CreatedBy string // who, as Principal.String gives it; "" = unknown
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	EnabledAt time.Time // last re-enabling; restarts the idle clock
 	// LastUsedAt is the last accepted request. Stores move it when usage is added; SaveToken leaves it alone.
 	LastUsedAt   time.Time
 	RevokedAt    time.Time
-	RevokeReason string
+	RevokeReason RevokeReason // "" while it is not revoked
+	RevokeNote   string       // for people to read, up to MaxReasonLength characters
 }
 
 // RetiringSecret is a secret that was rotated out. It verifies until EndsAt and is recognised, and refused as

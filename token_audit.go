@@ -26,7 +26,9 @@ func auditFacts(t *Token) map[string]any {
 		"expires_at": auditTime(t.ExpiresAt), "not_before": auditTime(t.NotBefore),
 		"idle_timeout_days": t.IdleTimeoutDays, "tags": t.Tags, "metadata": t.Metadata, "token_prefix": t.Prefix,
 		"retiring_until": auditTime(t.Retiring.EndsAt), "reuse": string(orDefault(t.Reuse, ReuseAlert)),
-		"revoked_at": auditTime(t.RevokedAt), "revoke_reason": t.RevokeReason,
+		"rotated_at": auditTime(t.RotatedAt), "rotation_due_at": auditTime(t.RotationDueAt),
+		"rotation_required": t.RotationRequired, "created_by": t.CreatedBy,
+		"revoked_at": auditTime(t.RevokedAt), "revoke_reason": string(t.RevokeReason), "revoke_note": t.RevokeNote,
 	}
 	if t.Imported != "" {
 		facts["imported"] = t.Imported

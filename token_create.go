@@ -176,7 +176,7 @@ func (s *Service) newToken(ctx context.Context, p Principal, n NewToken, now tim
 		RateLimit: orDefault(n.RateLimit, DefaultRateLimit), AllowedEndpoints: n.AllowedEndpoints,
 		AllowedNetworks: n.AllowedNetworks, Permissions: n.Permissions,
 		ExpiresAt: toMillisecond(n.ExpiresAt), NotBefore: toMillisecond(n.NotBefore), IdleTimeoutDays: s.idleDays,
-		Tags: n.Tags, Metadata: n.Metadata, Reuse: n.Reuse, IssueKey: issueKey(p, n.RequestKey),
+		Tags: n.Tags, Metadata: n.Metadata, Reuse: n.Reuse, IssueKey: issueKey(p, n.RequestKey), CreatedBy: p.String(),
 		CreatedAt: now, UpdatedAt: now,
 	}
 	if t.Name == "" {

@@ -175,9 +175,9 @@ func set[T any](field *T, value *T) {
 
 // RevokeToken ends the token for good; it stays listed with date and reason. Revoking it again changes nothing
 // and succeeds. The next request with any of its secrets is refused.
-func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (revoked *Token, err error) {
+func (s *Service) RevokeToken(ctx context.Context, id TokenID, why Revocation) (revoked *Token, err error) {
 	defer s.noteDenial(ctx, PermissionTokensRevoke, int64(id), "", &err)
-	if err := validateText("reason", reason, 0, MaxReasonLength); err != nil {
+	if err := why.validate(); err != nil {
 		return nil, err
 	}
 	p, err := tokenActor(ctx, PermissionTokensRevoke)
@@ -194,7 +194,7 @@ func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (r
 		if t.Revoked() {
 			return nil
 		}
-		return s.revoke(tx, p, t, reason, now)
+		return s.revoke(tx, p, t, why, now)
 	})
 	if err != nil {
 		return nil, err
@@ -203,9 +203,10 @@ func (s *Service) RevokeToken(ctx context.Context, id TokenID, reason string) (r
 	return revoked, nil
 }
 
-func (s *Service) revoke(tx Tx, p Principal, t *Token, reason string, now time.Time) error {
+func (s *Service) revoke(tx Tx, p Principal, t *Token, why Revocation, now time.Time) error {
 	before := auditFacts(t)
-	t.RevokedAt, t.RevokeReason, t.UpdatedAt = now, reason, now
+	t.RevokedAt, t.UpdatedAt = now, now
+	t.RevokeReason, t.RevokeNote = orDefault(why.Reason, RevokeUnspecified), why.Note
 	if err := tx.SaveToken(t); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func TestTokensOutliveSessions(t *testing.T) {
 		t.Errorf("a token ended with its owner's sessions: %s", v.Reason)
 	}
 	again := must[*latchward.SignedIn](t)(p.signIn("ada@example.com", goodPassword, latchward.Secret{}, "192.0.2.1"))
-	must[*latchward.Token](t)(p.RevokeToken(p.as(again), issued.Token.ID, "done"))
+	must[*latchward.Token](t)(p.RevokeToken(p.as(again), issued.Token.ID, latchward.Revocation{Note: "done"}))
 	if v := must[latchward.Verdict](t)(p.Verify(t.Context(), request)); v.Reason != latchward.ReasonRevoked {
 		t.Errorf("after the revocation: %s", v.Reason)
 	}

@@ -120,7 +120,7 @@ func TestWhoMayManageTokens(t *testing.T) {
 			return err
 		},
 		"revoke": func(ctx context.Context, id latchward.TokenID) error {
-			_, err := f.RevokeToken(ctx, id, "")
+			_, err := f.RevokeToken(ctx, id, latchward.Revocation{})
 			return err
 		},
 		"delete": func(ctx context.Context, id latchward.TokenID) error { return f.DeleteToken(ctx, id) },
@@ -213,13 +213,13 @@ func TestUpdateIsPartial(t *testing.T) { // S2-23
 func TestRevokedIsForGood(t *testing.T) { // bar 62
 	f := newFixture(t, nil)
 	id := f.create(t, latchward.NewToken{}).Token.ID
-	revoked, err := f.RevokeToken(f.ctx, id, "lost")
-	if err != nil || revoked.RevokeReason != "lost" || revoked.Status(f.clock()) != latchward.StatusRevoked {
+	revoked, err := f.RevokeToken(f.ctx, id, latchward.Revocation{Note: "lost"})
+	if err != nil || revoked.RevokeNote != "lost" || revoked.Status(f.clock()) != latchward.StatusRevoked {
 		t.Fatalf("revoke: %+v, %v", revoked, err)
 	}
-	again, err := f.RevokeToken(f.ctx, id, "other")
-	if err != nil || again.RevokeReason != "lost" {
-		t.Errorf("revoking again: reason %q, %v", again.RevokeReason, err)
+	again, err := f.RevokeToken(f.ctx, id, latchward.Revocation{Note: "other"})
+	if err != nil || again.RevokeNote != "lost" {
+		t.Errorf("revoking again: reason %q, %v", again.RevokeNote, err)
 	}
 	active := true
 	if _, err := f.UpdateToken(f.ctx, id, latchward.TokenUpdate{Active: &active}); latchward.ErrorCode(err) != latchward.CodeConflict {
@@ -250,7 +250,7 @@ func TestAuditTrail(t *testing.T) {
 		},
 		func() error { _, err := f.RotateToken(admin, id, latchward.Rotation{}); return err },
 		func() error { f.advance(31 * 24 * time.Hour); return f.SweepIdle(admin) },
-		func() error { _, err := f.RevokeToken(admin, id, "done"); return err },
+		func() error { _, err := f.RevokeToken(admin, id, latchward.Revocation{Note: "done"}); return err },
 		func() error { return f.DeleteToken(admin, id) },
 	}
 	for i, step := range steps {

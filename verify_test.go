@@ -151,7 +151,7 @@ func TestChangeWinsOverFill(t *testing.T) {
 	}
 	changes := []change{
 		{"revoke", func(f *fixture, id latchward.TokenID) error {
-			_, err := f.RevokeToken(f.ctx, id, "")
+			_, err := f.RevokeToken(f.ctx, id, latchward.Revocation{})
 			return err
 		}, latchward.ReasonRevoked},
 		{"disable", func(f *fixture, id latchward.TokenID) error {
@@ -453,7 +453,7 @@ func ExampleService_Verify() {
 	})
 	verdict, _ := service.Verify(ctx, latchward.VerifyRequest{Secret: issued.Secret, Method: "POST", Path: "/metrics"})
 	fmt.Println(verdict.Reason, verdict.Limit.Remaining)
-	_, _ = service.RevokeToken(ctx, issued.Token.ID, "stolen with the hive")
+	_, _ = service.RevokeToken(ctx, issued.Token.ID, latchward.Revocation{Note: "stolen with the hive"})
 	verdict, _ = service.Verify(ctx, latchward.VerifyRequest{Secret: issued.Secret, Method: "POST", Path: "/metrics"})
 	fmt.Println(verdict.Reason)
 	// Output:

@@ -84,7 +84,7 @@ func TestBriefBodyEndsWithItsToken(t *testing.T) {
 		id, secret := w.create(latchward.NewToken{})
 		answered := make(chan string, 1)
 		dawdle(t, w, secret, version, answered)
-		if _, err := w.service.RevokeToken(local(), id, ""); err != nil {
+		if _, err := w.service.RevokeToken(local(), id, latchward.Revocation{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := await(t, answered, "the answer"); got != "401" {

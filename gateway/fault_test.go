@@ -361,7 +361,7 @@ func TestStreamEndedFails(t *testing.T) {
 	done := make(chan answer, 1)
 	go func() { done <- w.only(w.requestAs(secret, "GET", "/api/slow")) }()
 	await(t, entered, "the upstream to get the request")
-	if _, err := w.service.RevokeToken(local(), id, ""); err != nil {
+	if _, err := w.service.RevokeToken(local(), id, latchward.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	checkProblem(t, "the stream", await(t, done, "the answer"), 401)

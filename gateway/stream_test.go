@@ -157,7 +157,7 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 	no, past := false, time.Now().Add(-time.Hour)
 	changes := map[string]func(s *latchward.Service, id latchward.TokenID) error{
 		"revoked": func(s *latchward.Service, id latchward.TokenID) error {
-			_, err := s.RevokeToken(local(), id, "")
+			_, err := s.RevokeToken(local(), id, latchward.Revocation{})
 			return err
 		},
 		"disabled": func(s *latchward.Service, id latchward.TokenID) error {
@@ -352,7 +352,7 @@ func TestKeepAlive(t *testing.T) {
 				t.Fatalf("HTTP/%d", major)
 			}
 			if i == 500 {
-				if _, err := w.service.RevokeToken(local(), id, ""); err != nil {
+				if _, err := w.service.RevokeToken(local(), id, latchward.Revocation{}); err != nil {
 					t.Fatal(err)
 				}
 			}

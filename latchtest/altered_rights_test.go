@@ -6,7 +6,7 @@ import (
 	"github.com/latchward/latchward"
 )
 
-// alteredRights replaces methods about roles, groups, licenses and permissions. nil means as they are.
+// alteredRights replaces methods about roles, groups, licenses, permissions and policies. nil means as they are.
 type alteredRights struct {
 	countUsers  func(latchward.UserFilter) (int64, error)
 	members     func(latchward.GroupID) ([]latchward.UserID, error)
@@ -18,6 +18,16 @@ type alteredRights struct {
 	licenses    func() ([]*latchward.License, error)
 	seats       func() (map[latchward.LicenseID]int64, error)
 	permissions func() ([]*latchward.Permission, error)
+	policy      func(latchward.PolicyID) (*latchward.LifecyclePolicy, error)
+	policies    func() ([]*latchward.LifecyclePolicy, error)
+}
+
+func (a *altered) Policy(ctx context.Context, id latchward.PolicyID) (*latchward.LifecyclePolicy, error) {
+	return or1(ctx, a.policy, a.Store.Policy, id)
+}
+
+func (a *altered) Policies(ctx context.Context) ([]*latchward.LifecyclePolicy, error) {
+	return or0(a.policies, func() ([]*latchward.LifecyclePolicy, error) { return a.Store.Policies(ctx) })
 }
 
 func (a *altered) CountUsers(ctx context.Context, f latchward.UserFilter) (int64, error) {
@@ -78,6 +88,26 @@ type alteredRightsTx struct {
 	permission       func(string) (*latchward.Permission, error)
 	savePermission   func(*latchward.Permission) error
 	deletePermission func(string) error
+	policy           func(latchward.PolicyID) (*latchward.LifecyclePolicy, error)
+	policyByName     func(string) (*latchward.LifecyclePolicy, error)
+	savePolicy       func(*latchward.LifecyclePolicy) error
+	deletePolicy     func(latchward.PolicyID) error
+}
+
+func (tx *alteredTx) Policy(id latchward.PolicyID) (*latchward.LifecyclePolicy, error) {
+	return or0(bind(tx.policy, id), bind(tx.Tx.Policy, id))
+}
+
+func (tx *alteredTx) PolicyByName(name string) (*latchward.LifecyclePolicy, error) {
+	return or0(bind(tx.policyByName, name), bind(tx.Tx.PolicyByName, name))
+}
+
+func (tx *alteredTx) SavePolicy(p *latchward.LifecyclePolicy) error {
+	return orTx(tx.savePolicy, tx.Tx.SavePolicy, p)
+}
+
+func (tx *alteredTx) DeletePolicy(id latchward.PolicyID) error {
+	return orTx(tx.deletePolicy, tx.Tx.DeletePolicy, id)
 }
 
 func (tx *alteredTx) Members(group latchward.GroupID) ([]latchward.UserID, error) {

@@ -139,7 +139,7 @@ func (l *linear) step(client int, random *rand.Rand) (porcupine.Operation, error
 	op := porcupine.Operation{ClientId: client, Input: input, Call: time.Since(l.start).Nanoseconds()}
 	var err error
 	if input.revoke {
-		_, err = l.service.RevokeToken(l.ctx, l.ids[input.token], "")
+		_, err = l.service.RevokeToken(l.ctx, l.ids[input.token], latchward.Revocation{})
 		op.Output = true
 	} else {
 		var v latchward.Verdict

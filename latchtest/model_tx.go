@@ -268,11 +268,12 @@ func (p *plan) someToken(rt *rapid.T) latchward.Token {
 		t.InactiveReason = latchward.InactiveManual
 	}
 	if rapid.IntRange(0, 5).Draw(rt, "revoked") == 5 {
-		t.RevokedAt, t.RevokeReason, t.Unbound = epoch(), "gone", true
+		t.RevokedAt, t.RevokeReason, t.RevokeNote, t.Unbound = epoch(), latchward.RevokeCessation, "gone", true
 	}
 	if rapid.IntRange(0, 2).Draw(rt, "rotated") == 2 {
 		t.Retiring = latchward.RetiringSecret{Credential: p.m.newKeyID(rt), EndsAt: epoch(), AtFirstUse: true}
 		t.IssueKey, t.Reuse, t.Imported = "k", latchward.ReuseDisable, "import-1"
+		t.RotatedAt, t.RotationDueAt, t.RotationRequired, t.CreatedBy = epoch(), epoch(), true, "local:0"
 	}
 	return t
 }

@@ -101,10 +101,10 @@ func recordMutants[R any, ID ~int64](k recordKind[R, ID], h recordHooks[R, ID]) 
 	list := []mutant{
 		{k.name + "/ReturnsACopy", "hands out what it keeps", readKept},
 		{k.name + "/UnknownIsNotFound", "finds nothing and calls it success", readNothing},
-		{k.name + "s/ReturnsWholeOnesByID", "lists backwards", func(a *altered) {
+		{k.many() + "/ReturnsWholeOnesByID", "lists backwards", func(a *altered) {
 			h.list(a, func(list []*R) []*R { slices.Reverse(list); return list })
 		}},
-		{k.name + "s/ReturnsWholeOnesByID", "lists all but the last", func(a *altered) {
+		{k.many() + "/ReturnsWholeOnesByID", "lists all but the last", func(a *altered) {
 			h.list(a, func(list []*R) []*R { return list[:max(0, len(list)-1)] })
 		}},
 		{inTx + "/ReturnsACopy", "hands out what it keeps", h.inTx(k, func(w recordHooksTx[R, ID], r recordTx[R, ID]) {
@@ -161,8 +161,13 @@ func recordFieldMutants[R any, ID ~int64](k recordKind[R, ID], h recordHooks[R, 
 	return list
 }
 
-// deleteMutants break how roles and licenses are deleted. keep deletes one of them from the registry alone.
-func deleteMutants[R any, ID ~int64](k recordKind[R, ID], h recordHooks[R, ID], held string) []mutant {
+// forgetsHolders breaks how roles and licenses are taken from everybody.
+func forgetsHolders(name, held string) mutant {
+	return mutant{"Tx.Delete" + name + "/TakesItFromEverybody", "forgets who has it", func(a *altered) { keepsHeld(a, held) }}
+}
+
+// deleteMutants break how roles, licenses and policies are deleted.
+func deleteMutants[R any, ID ~int64](k recordKind[R, ID], h recordHooks[R, ID]) []mutant {
 	drop := "Tx.Delete" + k.name
 	drops := func(wrong func(right recordTx[R, ID], id ID) error) func(a *altered) {
 		return h.inTx(k, func(w recordHooksTx[R, ID], r recordTx[R, ID]) {
@@ -178,7 +183,6 @@ func deleteMutants[R any, ID ~int64](k recordKind[R, ID], h recordHooks[R, ID], 
 			_ = r.drop(id + 1)
 			return r.drop(id)
 		})},
-		{drop + "/TakesItFromEverybody", "forgets who has it", func(a *altered) { keepsHeld(a, held) }},
 		{drop + "/NamesIt", "does not name it", namesNone(k.change)},
 		{drop + "/UnknownIsNotFound", "deletes nothing and calls it success", drops(func(r recordTx[R, ID], id ID) error {
 			return unless(r.drop(id), latchward.CodeNotFound)

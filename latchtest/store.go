@@ -56,7 +56,7 @@ func storePromises() []storePromise {
 		tokenPromises(), tokenListPromises(), saveTokenPromises(), endTokenPromises(),
 		userPromises(), saveUserPromises(), auditPromises(), keyPromises(),
 		recordPromises(roles()), recordPromises(groups()), recordPromises(licenses()),
-		deletePromises(roles()), deletePromises(licenses()),
+		deletePromises(roles()), deletePromises(licenses()), policyPromises(),
 		groupPromises(), seatPromises(), permissionPromises(), heldPromises(), groupOwnerPromises(),
 		accountPromises(), saveAccountPromises(), sessionPromises(), saveSessionPromises(), signingPromises(),
 		foreignPromises(),

@@ -1,6 +1,7 @@
 package latchtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 // recordKind is what a contract needs to know about roles, groups or licenses, which have most promises in common.
 type recordKind[R any, ID ~int64] struct {
 	name     string // "Role"
+	plural   string // "" = name with an s
 	copies   string // the sentence about reading one
 	lists    string // the sentence about the list
 	byName   string // the sentence about finding one by name
@@ -133,7 +135,7 @@ func recordPromises[R any, ID ~int64](k recordKind[R, ID]) []storePromise {
 		{k.name + "/KeepsEveryField", k.copies, k.keepsFields},
 		{k.name + "/ReturnsACopy", k.copies, k.isACopy},
 		{k.name + "/UnknownIsNotFound", notFound, k.ofNothing},
-		{k.name + "s/ReturnsWholeOnesByID", k.lists, k.listsWhole},
+		{k.many() + "/ReturnsWholeOnesByID", k.lists, k.listsWhole},
 		{inTx + "/ReturnsACopy", txCopies, k.txIsACopy},
 		{inTx + "/UnknownIsNotFound", notFound, k.txOfNothing},
 		{byName + "/ReturnsACopy", k.byName, k.byNameIsACopy},
@@ -145,6 +147,8 @@ func recordPromises[R any, ID ~int64](k recordKind[R, ID]) []storePromise {
 		{save + "/NamesIt", k.names, k.saveNames},
 	}
 }
+
+func (k recordKind[R, ID]) many() string { return cmp.Or(k.plural, k.name+"s") }
 
 // save saves a copy of r and returns it as saved.
 func (k recordKind[R, ID]) save(t *trial, r *R) *R {
@@ -219,7 +223,7 @@ func (k recordKind[R, ID]) listsWhole(t *trial) {
 	for range 2 {
 		list, err := k.list(t.store, t.ctx)
 		t.must(err)
-		t.same(k.name+"s", list, want)
+		t.same(k.many(), list, want)
 		if len(list) == len(want) {
 			k.scribble(list[len(list)-2])
 		}

@@ -12,11 +12,16 @@ const recordNeverReused = "Ids must never be used again."
 func deletePromises[R any, ID ~int64](k recordKind[R, ID]) []storePromise {
 	lower, drop := strings.ToLower(k.name), "Tx.Delete"+k.name
 	deletes := fmt.Sprintf("Delete%s makes the %s disappear, also from everybody who has it.", k.name, lower)
+	return append(k.deletes(deletes), storePromise{drop + "/TakesItFromEverybody", deletes, k.dropTakes})
+}
+
+// deletes are promises about deleting whatever nobody has.
+func (k recordKind[R, ID]) deletes(sentence string) []storePromise {
+	drop := "Tx.Delete" + k.name
 	return []storePromise{
 		{"Tx.Save" + k.name + "/NeverReusesIDs", recordNeverReused, k.saveNeverReuses},
-		{drop + "/MakesItDisappear", deletes, k.dropDisappears},
-		{drop + "/LeavesOthersAlone", deletes, k.dropSparesOthers},
-		{drop + "/TakesItFromEverybody", deletes, k.dropTakes},
+		{drop + "/MakesItDisappear", sentence, k.dropDisappears},
+		{drop + "/LeavesOthersAlone", sentence, k.dropSparesOthers},
 		{drop + "/NamesIt", k.names, k.dropNames},
 		{drop + "/UnknownIsNotFound", notFound, k.dropOfNothing},
 	}

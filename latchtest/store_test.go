@@ -18,7 +18,8 @@ import (
 func TestStoreSentences(t *testing.T) {
 	docs := readDocs(t, "../store.go", "../usage.go", "../token.go", "../token_list.go", "../user.go",
 		"../audit.go", "../context.go", "../role.go", "../group.go", "../license.go", "../permission.go",
-		"../account.go", "../session.go", "../signing_key.go", "../derived.go", "../foreign.go")
+		"../account.go", "../session.go", "../signing_key.go", "../derived.go", "../foreign.go",
+		"../policy.go")
 	quoted := map[string][]string{}
 	for _, p := range storePromises() {
 		method, _, _ := strings.Cut(p.name, "/")
@@ -72,6 +73,7 @@ func (d *documentation) addInterface(spec *ast.TypeSpec) {
 		"Store": "", "UsageStore": "", "AccountStore": "", "Tx": "Tx.", "AccountTx": "Tx.",
 		"SigningStore": "", "SigningTx": "Tx.", "DerivedStore": "", "DerivedTx": "Tx.",
 		"ForeignStore": "", "ForeignTx": "Tx.",
+		"PolicyStore": "", "PolicyTx": "Tx.",
 	}[spec.Name.Name]
 	methods, ok := spec.Type.(*ast.InterfaceType)
 	if !wanted || !ok {

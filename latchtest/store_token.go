@@ -63,7 +63,7 @@ func factsAreFresh(t *trial) {
 	token, _ := t.rotate(old, epoch())
 	t.same("the token by a secret that was rotated out", t.facts(old.Secret.KeyID).Token, token)
 	t.same("the token by its new secret", t.facts(token.Secret.KeyID).Token, token)
-	token.RevokedAt, token.RevokeReason = epoch(), "lost"
+	token.RevokedAt, token.RevokeReason = epoch(), latchward.RevokeKeyCompromise
 	t.saveToken(*token)
 	t.same("the token by its current secret", t.facts(token.Secret.KeyID).Token, token)
 	t.same("the token by its rotated-out secret", t.facts(old.Secret.KeyID).Token, token)
@@ -166,7 +166,9 @@ func full(token *latchward.Token) {
 	token.UpdatedAt = epoch().Add(2 * time.Millisecond)
 	token.EnabledAt = epoch().Add(3 * time.Millisecond)
 	token.RevokedAt = epoch().Add(4 * time.Millisecond)
-	token.RevokeReason = "lost"
+	token.RevokeReason, token.RevokeNote = latchward.RevokeKeyCompromise, "lost"
+	token.RotatedAt, token.RotationDueAt = epoch().Add(time.Millisecond), epoch().Add(6*time.Millisecond)
+	token.RotationRequired, token.CreatedBy = true, "user:3"
 	token.Unbound = true
 	token.Retiring = latchward.RetiringSecret{
 		Credential: latchward.Credential{KeyID: latchward.KeyID([]byte("1retired123")), Digest: latchward.Digest{1, 2, 3}},
@@ -206,7 +208,7 @@ func tokenKeepsTexts(t *trial) {
 	owner := t.user()
 	for _, text := range awkward() {
 		token := t.token(owner, func(token *latchward.Token) {
-			token.Name, token.Description, token.RevokeReason = text, text, text
+			token.Name, token.Description, token.RevokeNote = text, text, text
 			token.Tags, token.Permissions, token.AllowedEndpoints = []string{text}, []string{text}, []string{text}
 			token.Metadata = map[string]any{text: text, "list": []any{text}}
 		})

@@ -334,7 +334,7 @@ func (w *table) do(ctx context.Context, words []string) error {
 			_, err = s.UpdateToken(ctx, id, latchward.TokenUpdate{RateLimit: &limit})
 		}
 	case "revoke":
-		_, err = s.RevokeToken(ctx, id, "table")
+		_, err = s.RevokeToken(ctx, id, latchward.Revocation{Note: "table"})
 	case "rotate":
 		var issued latchward.IssuedToken
 		issued, err = s.RotateToken(ctx, id, latchward.Rotation{})

@@ -101,6 +101,11 @@ func (zeroStore) PruneUsage(context.Context, latchward.UsageRetention, int) (int
 	return 0, nil
 }
 
+func (zeroStore) Policy(context.Context, latchward.PolicyID) (*latchward.LifecyclePolicy, error) {
+	return nil, nil
+}
+func (zeroStore) Policies(context.Context) ([]*latchward.LifecyclePolicy, error) { return nil, nil }
+
 func (zeroStore) Account(context.Context, latchward.UserID) (*latchward.Account, error) {
 	return nil, nil
 }

@@ -54,7 +54,7 @@ func Example() {
 	ask("the old secret", created.Secret, "/products/17")
 	ask("the new secret", rotated.Secret, "/products/17")
 
-	if _, err := service.RevokeToken(ctx, created.Token.ID, "no longer needed"); err != nil {
+	if _, err := service.RevokeToken(ctx, created.Token.ID, latchward.Revocation{Note: "no longer needed"}); err != nil {
 		log.Fatal(err)
 	}
 	ask("revoked", rotated.Secret, "/products/17")

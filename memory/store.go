@@ -29,6 +29,7 @@ type Store struct {
 	deleted      map[latchward.TokenID]*latchward.Token
 	users        map[latchward.UserID]*latchward.User
 	rights       rights
+	policies     policies
 	audit        []*latchward.AuditEntry // oldest first
 	fingerprints map[int]string
 	accounts     map[latchward.UserID]*latchward.Account
@@ -61,6 +62,7 @@ func New() *Store {
 		deleted:      map[latchward.TokenID]*latchward.Token{},
 		users:        map[latchward.UserID]*latchward.User{},
 		rights:       newRights(),
+		policies:     policies{byID: map[latchward.PolicyID]*latchward.LifecyclePolicy{}},
 		fingerprints: map[int]string{},
 		accounts:     map[latchward.UserID]*latchward.Account{},
 		sessions:     map[latchward.SessionID]*latchward.Session{},

@@ -38,13 +38,9 @@ func (c *Client) RotateToken(ctx context.Context, id int64, r Rotation) (TokenRe
 	return call[TokenReply](ctx, c, http.MethodPost, numbered(tokensPath, id)+"/rotate", nil, r)
 }
 
-// RevokeToken ends the token for good. The reason may be empty.
-func (c *Client) RevokeToken(ctx context.Context, id int64, reason string) (TokenReply, error) {
-	body := Revocation{}
-	if reason != "" {
-		body.Reason = Some(reason)
-	}
-	return call[TokenReply](ctx, c, http.MethodPost, numbered(tokensPath, id)+"/revoke", nil, body)
+// RevokeToken ends the token for good. It need not say why.
+func (c *Client) RevokeToken(ctx context.Context, id int64, why Revocation) (TokenReply, error) {
+	return call[TokenReply](ctx, c, http.MethodPost, numbered(tokensPath, id)+"/revoke", nil, why)
 }
 
 // DeleteToken removes the token.

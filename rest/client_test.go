@@ -50,14 +50,14 @@ func TestClientManages(t *testing.T) {
 	if rotated.Token.ID != id || rotated.Token.Secret.Equal(created.Token.Secret.Secret) {
 		t.Errorf("%s", jsonOf(t, rotated))
 	}
-	revoked, err := c.RevokeToken(ctx, id, "lost")
+	revoked, err := c.RevokeToken(ctx, id, rest.Revocation{Reason: rest.Some("lost")})
 	must(t, err)
 	shown, err := c.Token(ctx, id)
 	must(t, err)
-	if jsonOf(t, revoked) != jsonOf(t, shown) || *shown.Token.RevokeReason != "lost" {
+	if jsonOf(t, revoked) != jsonOf(t, shown) || *shown.Token.RevokeNote != "lost" {
 		t.Errorf("%s", jsonOf(t, shown))
 	}
-	_, err = c.RevokeToken(ctx, id, "")
+	_, err = c.RevokeToken(ctx, id, rest.Revocation{})
 	must(t, err)
 	_, err = c.TokenUsage(ctx, id, 0)
 	must(t, err)

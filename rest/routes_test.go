@@ -103,7 +103,7 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 			return
 		}
 		revoked := w.issue(latchward.NewToken{})
-		_, err := w.service.RevokeToken(asAdmin(), revoked.Token.ID, "")
+		_, err := w.service.RevokeToken(asAdmin(), revoked.Token.ID, latchward.Revocation{})
 		must(t, err)
 		bodies := map[string]bool{}
 		for _, bearer := range []string{brokenJWT, "garbage", revoked.Secret.Expose(), w.tokens[1].Secret.Expose() + "x"} {

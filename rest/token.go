@@ -37,7 +37,12 @@ type Token struct {
 	Tags            []string                  `json:"tags"`
 	Metadata        map[string]any            `json:"metadata"`
 	RevokedAt       Time                      `json:"revoked_at" null:"true"`
-	RevokeReason    *string                   `json:"revoke_reason"`
+	RevokeReason    *latchward.RevokeReason   `json:"revoke_reason"`
+	RevokeNote      *string                   `json:"revoke_note"`
+	RotatedAt       Time                      `json:"rotated_at" null:"true" doc:"The last rotation."`
+	RotationDueAt   Time                      `json:"rotation_due_at" null:"true" doc:"By when its policy wants it rotated."`
+	MustRotate      bool                      `json:"rotation_required" doc:"It is disabled if it is not rotated by then."`
+	CreatedBy       *string                   `json:"created_by" doc:"Such as user:3; null is unknown."`
 	Roles           []string                  `json:"roles" doc:"Names of those of a service token itself."`
 	Groups          []string                  `json:"groups" doc:"Names of those of which a service token is a member."`
 	Licenses        []string                  `json:"licenses" doc:"Names of those of which a service token has a seat."`
@@ -136,7 +141,16 @@ type TokenChange struct {
 
 // Revocation may say why a token is revoked.
 type Revocation struct {
-	Reason Optional[string] `json:"reason,omitzero"`
+	Reason Optional[string] `json:"reason,omitzero" doc:"A reason such as key_compromise; other texts become the note."`
+	Note   Optional[string] `json:"note,omitzero" doc:"For people to read."`
+}
+
+// cause returns why a token is revoked. A reason that is none of the known ones is a note, unless there is one.
+func (r Revocation) cause() latchward.Revocation {
+	if r.Note.Value != "" {
+		return latchward.Revocation{Reason: latchward.RevokeReason(r.Reason.Value), Note: r.Note.Value}
+	}
+	return latchward.ParseRevocation(r.Reason.Value)
 }
 
 // OldDies says when a secret that is being replaced ends.
@@ -208,8 +222,10 @@ func tokenOf(t *latchward.Token, names latchward.HeldNames, now time.Time) Token
 		UpdatedAt: Time{t.UpdatedAt}, Kind: t.Kind, Status: t.Status(now),
 		Prefix: t.Prefix, Owner: ownerOf(t.Owner), NotBefore: Time{t.NotBefore}, Permissions: t.Permissions,
 		Tags: append([]string{}, t.Tags...), Metadata: t.Metadata,
-		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason),
-		Roles: names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
+		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason), RevokeNote: textOrNull(t.RevokeNote),
+		RotatedAt: Time{t.RotatedAt}, RotationDueAt: Time{t.RotationDueAt}, MustRotate: t.RotationRequired,
+		CreatedBy: textOrNull(t.CreatedBy),
+		Roles:     names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
 		Retiring: retiringOf(t, now), Reuse: cmp.Or(t.Reuse, latchward.ReuseAlert),
 	}
 	if len(t.AllowedEndpoints) > 0 {

@@ -50,7 +50,7 @@ func (h *handler) rotateToken(ctx context.Context, in request[none, Rotation]) (
 }
 
 func (h *handler) revokeToken(ctx context.Context, in request[none, Revocation]) (TokenReply, error) {
-	t, err := h.service.RevokeToken(ctx, latchward.TokenID(in.ID), in.Body.Reason.Value)
+	t, err := h.service.RevokeToken(ctx, latchward.TokenID(in.ID), in.Body.cause())
 	return h.tokenReply(ctx, latchward.IssuedToken{Token: t}, "", err)
 }
 

@@ -231,7 +231,7 @@ func TestStates(t *testing.T) {
 	r := w.do(http.MethodPost, "/api/api-tokens/1/revoke", adminJWT, `{"reason":"leaked"}`)
 	wantSource(t, r.Body,
 		`{"token":{"id":1,"active":true,"status":"revoked","revoked_at":"2025-01-15T10:30:00.000Z",
-"revoke_reason":"leaked"}}`)
+"revoke_reason":"unspecified","revoke_note":"leaked"}}`)
 	if got := reason(); got != latchward.ReasonRevoked {
 		t.Errorf("revoked: %s", got)
 	}

@@ -66,7 +66,7 @@ func TestVerdictReasons(t *testing.T) {
 	text := func(s latchward.Secret) string { return `"` + s.Expose() + `"` }
 	issued := func(n latchward.NewToken) string { return text(w.issue(n).Secret) }
 	revoked := w.issue(latchward.NewToken{})
-	_, err := w.service.RevokeToken(asAdmin(), revoked.Token.ID, "")
+	_, err := w.service.RevokeToken(asAdmin(), revoked.Token.ID, latchward.Revocation{})
 	must(t, err)
 	deleted := w.issue(latchward.NewToken{})
 	must(t, w.service.DeleteToken(asAdmin(), deleted.Token.ID))

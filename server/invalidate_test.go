@@ -44,7 +44,7 @@ var invalidations = map[string]struct {
 		return err
 	}, 401, latchward.ReasonRotated},
 	"revoke": {func(ctx context.Context, c *rest.Client, v victim) error {
-		_, err := c.RevokeToken(ctx, v.id, "lost")
+		_, err := c.RevokeToken(ctx, v.id, rest.Revocation{Reason: rest.Some("lost")})
 		return err
 	}, 401, latchward.ReasonRevoked},
 	"revoke by possession": {func(ctx context.Context, c *rest.Client, v victim) error {

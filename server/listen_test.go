@@ -210,7 +210,7 @@ func TestMetrics(t *testing.T) {
 		}
 		response.Body.Close()
 	}
-	if _, err := r.administrator(t).RevokeToken(t.Context(), id, ""); err != nil {
+	if _, err := r.administrator(t).RevokeToken(t.Context(), id, rest.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	if after := series(); !slices.Equal(before, after) {

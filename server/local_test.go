@@ -49,7 +49,7 @@ func TestLocalThroughTheSocket(t *testing.T) {
 		t.Errorf("the audit entry names %+v", actor)
 	}
 	get(t, r.URL()+"/api/products", "Bearer "+secret).want(t, "before", 200)
-	if _, err := client.RevokeToken(t.Context(), id, ""); err != nil {
+	if _, err := client.RevokeToken(t.Context(), id, rest.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	get(t, r.URL()+"/api/products", "Bearer "+secret).want(t, "the very next request", 401)

@@ -27,7 +27,7 @@ func TestRestoreRevivesNothing(t *testing.T) {
 	if _, err := server.Backup(t.Context(), c, backup, nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err1 := admin.RevokeToken(t.Context(), ended["revoke"].id, "leaked")
+	_, err1 := admin.RevokeToken(t.Context(), ended["revoke"].id, rest.Revocation{Reason: rest.Some("leaked")})
 	rotated, err2 := admin.RotateToken(t.Context(), ended["rotate"].id, rest.Rotation{})
 	_, err3 := admin.UpdateToken(t.Context(), ended["disable"].id, rest.TokenChange{Active: new(bool)})
 	_, err4 := admin.DeleteToken(t.Context(), ended["delete"].id)
@@ -52,7 +52,7 @@ func TestRestoreRevivesNothing(t *testing.T) {
 		get(t, r.URL()+"/api/products", "Bearer "+v.secret).want(t, how, 401)
 	}
 	token, err := r.administrator(t).Token(t.Context(), ended["rotate"].id)
-	if err != nil || token.Token.RevokeReason == nil || *token.Token.RevokeReason != latchward.RestoreReason {
+	if err != nil || token.Token.RevokeNote == nil || *token.Token.RevokeNote != latchward.RestoreReason {
 		t.Errorf("%+v, error %v", token.Token, err)
 	}
 	if err := r.wait(); err != nil {

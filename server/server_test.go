@@ -205,7 +205,7 @@ func TestDeviceToken(t *testing.T) {
 	if err != nil || len(list.Tokens) != 1 || list.Tokens[0].LastUsedAt.IsZero() || list.Tokens[0].TotalRequests != 2 {
 		t.Errorf("the list does not show the use: %+v, %v", list, err)
 	}
-	if _, err := client.RevokeToken(t.Context(), id, "stolen"); err != nil {
+	if _, err := client.RevokeToken(t.Context(), id, rest.Revocation{Reason: rest.Some("stolen")}); err != nil {
 		t.Fatal(err)
 	}
 	post().want(t, "after the revocation", 401, "Invalid token")

@@ -14,7 +14,8 @@ var (
 		t.allowed_endpoints, t.allowed_networks, t.permissions, t.expires_at, t.not_before, t.idle_timeout_days,
 		t.tags, t.metadata, t.key_id, t.token, t.token_prefix, t.created_at, t.updated_at, t.enabled_at,
 		t.last_used_at, t.revoked_at, t.revoke_reason, t.unbound,
-		t.retiring, t.issue_key, t.reuse, t.imported, u.name, u.email, u.external_id,
+		t.retiring, t.issue_key, t.reuse, t.imported, t.rotated_at, t.rotation_due_at, t.rotation_required,
+		t.created_by, t.revoke_note, u.name, u.email, u.external_id,
 		g.name, g.title, ` + heldBy("token", "t.id")
 	tokensWithOwners = `api_tokens t LEFT JOIN users u ON u.id = t.user_id LEFT JOIN groups g ON g.id = t.group_id`
 	// What follows begins with a condition on t.
@@ -45,9 +46,10 @@ func scanToken(rows *sql.Rows) (*latchward.Token, error) {
 		jsonColumn(&t.Tags), jsonColumn(&t.Metadata),
 		parsedColumn(&t.Secret.KeyID, latchward.ParseKeyID), parsedColumn(&t.Secret.Digest, latchward.ParseDigest),
 		&t.Prefix, timeColumn{&t.CreatedAt}, timeColumn{&t.UpdatedAt}, timeColumn{&t.EnabledAt},
-		timeColumn{&t.LastUsedAt}, timeColumn{&t.RevokedAt}, textColumn{&t.RevokeReason}, &t.Unbound,
+		timeColumn{&t.LastUsedAt}, timeColumn{&t.RevokedAt}, textColumn{(*string)(&t.RevokeReason)}, &t.Unbound,
 		parsedColumn(&t.Retiring, parseRetiring), textColumn{&t.IssueKey}, textColumn{(*string)(&t.Reuse)},
 		textColumn{&t.Imported},
+		timeColumn{&t.RotatedAt}, timeColumn{&t.RotationDueAt}, &t.RotationRequired, textColumn{&t.CreatedBy}, textColumn{&t.RevokeNote},
 		textColumn{&user.Name}, textColumn{&user.Email}, textColumn{&user.ExternalID},
 		textColumn{&group.Name}, textColumn{&group.Title}, heldColumn{&t.Roles, &t.Groups, &t.Licenses},
 	)

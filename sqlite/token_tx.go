@@ -13,14 +13,15 @@ const (
 			allowed_endpoints, expires_at, created_at, updated_at, kind, key_id, token_prefix,
 			inactive_reason, allowed_networks, permissions, not_before, idle_timeout_days, tags, metadata,
 			enabled_at, revoked_at, revoke_reason, unbound, retiring, issue_key, reuse,
-			imported, last_used_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+			imported, rotated_at, rotation_due_at, rotation_required, created_by, revoke_note, last_used_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateToken = `UPDATE api_tokens SET name = ?, token = ?, description = ?, user_id = ?, group_id = ?, active = ?,
 			rate_limit = ?, allowed_endpoints = ?, expires_at = ?, created_at = ?, updated_at = ?, kind = ?,
 			key_id = ?, token_prefix = ?, inactive_reason = ?, allowed_networks = ?, permissions = ?,
 			not_before = ?, idle_timeout_days = ?, tags = ?, metadata = ?,
 			enabled_at = ?, revoked_at = ?, revoke_reason = ?, unbound = ?, retiring = ?,
-			issue_key = ?, reuse = ?, imported = ?
+			issue_key = ?, reuse = ?, imported = ?, rotated_at = ?, rotation_due_at = ?, rotation_required = ?, created_by = ?,
+			revoke_note = ?
 		WHERE id = ? AND deleted_at IS NULL`
 	keyIDsOfToken = `SELECT key_id FROM api_tokens WHERE id = ?1 AND deleted_at IS NULL
 		UNION SELECT key_id FROM api_token_secrets WHERE token_id = ?1`
@@ -146,8 +147,10 @@ func tokenArgs(t *latchward.Token) ([]any, error) {
 		millisOrNull(t.ExpiresAt), t.CreatedAt.UnixMilli(), t.UpdatedAt.UnixMilli(), string(t.Kind),
 		t.Secret.KeyID.String(), t.Prefix, textOrNull(string(t.InactiveReason)), networks, permissions,
 		millisOrNull(t.NotBefore), t.IdleTimeoutDays, tags, metadata,
-		millisOrNull(t.EnabledAt), millisOrNull(t.RevokedAt), textOrNull(t.RevokeReason), t.Unbound,
+		millisOrNull(t.EnabledAt), millisOrNull(t.RevokedAt), textOrNull(string(t.RevokeReason)), t.Unbound,
 		retiring, textOrNull(t.IssueKey), textOrNull(string(t.Reuse)), textOrNull(t.Imported),
+		millisOrNull(t.RotatedAt),
+		millisOrNull(t.RotationDueAt), t.RotationRequired, textOrNull(t.CreatedBy), textOrNull(t.RevokeNote),
 	}, nil
 }
 

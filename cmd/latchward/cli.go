@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, to streams) int {
 	grammar := &cli{}
 	grammar.Serve.Plugins = kong.Plugins{grammar.Serve.settings.grammar()}
 	parser, err := kong.New(grammar, kong.Name("latchward"), kong.Description(description),
-		kong.Writers(to.out, to.err), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}))
+		kong.Writers(to.out, to.err), kong.Vars{"reasons": reasons()}, kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}))
 	if err != nil {
 		return fail(to.err, err)
 	}
@@ -68,6 +68,15 @@ func run(ctx context.Context, args []string, to streams) int {
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return fail(to.err, command.Run(&session{streams: to, cli: grammar, model: parser.Model}))
+}
+
+// reasons lists why a token can be revoked.
+func reasons() string {
+	texts := make([]string, len(latchward.RevokeReasons()))
+	for i, reason := range latchward.RevokeReasons() {
+		texts[i] = string(reason)
+	}
+	return strings.Join(texts, ", ")
 }
 
 func usageError(err error) error {

@@ -211,7 +211,7 @@ func tokenDetails(t *rest.Token) table {
 		details.add("Old secret until", retiringText(t.Retiring))
 	}
 	if !t.RevokedAt.IsZero() {
-		details.add("Revoked", moment(t.RevokedAt, "-")+", reason: "+optional(t.RevokeReason))
+		details.add("Revoked", moment(t.RevokedAt, "-")+", reason: "+optional(t.RevokeReason)+note(t.RevokeNote))
 	}
 	return details
 }
@@ -222,6 +222,14 @@ func retiringText(r *rest.RetiringSecret) string {
 		until += " or the first use of the new one"
 	}
 	return until
+}
+
+// note is what was written about a reason, in brackets.
+func note(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return " (" + *text + ")"
 }
 
 type tokenUpdate struct {
@@ -307,12 +315,28 @@ func (c *tokenRotate) Run(ctx context.Context, s *session) error {
 }
 
 type tokenRevoke struct {
-	ID     int64  `arg:"" help:"Id of the token."`
-	Reason string `help:"Why, for the record." placeholder:"TEXT"`
+	ID int64 `arg:"" help:"Id of the token."`
+	revocationFields
+}
+
+// revocationFields say why tokens are revoked.
+type revocationFields struct {
+	Reason string `help:"Why: ${reasons}; other texts become the note." placeholder:"REASON"`
+	Note   string `help:"More about it, for the record." placeholder:"TEXT"`
+}
+
+func (f *revocationFields) revocation() (r rest.Revocation) {
+	if f.Reason != "" {
+		r.Reason = rest.Some(f.Reason)
+	}
+	if f.Note != "" {
+		r.Note = rest.Some(f.Note)
+	}
+	return r
 }
 
 func (c *tokenRevoke) Run(ctx context.Context, s *session) error {
-	return s.with(ctx, func(client *rest.Client) error { return s.token(client.RevokeToken(ctx, c.ID, c.Reason)) })
+	return s.with(ctx, func(client *rest.Client) error { return s.token(client.RevokeToken(ctx, c.ID, c.revocation())) })
 }
 
 type tokenDelete struct {
