@@ -28,8 +28,11 @@ func policyMutants() []mutant {
 	list := slices.Concat(recordMutants(k, h), deleteMutants(k, h), []mutant{
 		{"Policy/TellsNothingFromZero", "takes zero for nothing",
 			h.saves(k, func(right func(*latchward.LifecyclePolicy) error, p *latchward.LifecyclePolicy) error {
-				p.Rules.IdleTimeoutDays, p.Rules.SelfRotation = nil, nil
-				return right(p)
+				wrong := *p
+				wrong.Rules.IdleTimeoutDays, wrong.Rules.SelfRotation = nil, nil
+				err := right(&wrong)
+				p.ID = wrong.ID
+				return err
 			})},
 		{"Tx.SavePolicy/RefusesUnknownGroups", "saves nothing and calls it success",
 			h.saves(k, func(right func(*latchward.LifecyclePolicy) error, p *latchward.LifecyclePolicy) error {

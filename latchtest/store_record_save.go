@@ -81,8 +81,9 @@ func (k recordKind[R, ID]) saveRefusesName(t *trial) {
 
 func (k recordKind[R, ID]) saveNames(t *trial) {
 	var r R
+	fresh := k.whole(t, "new")
 	commit := t.tx(func(tx latchward.Tx) error {
-		r = *k.whole(t, "new")
+		r = *fresh
 		return k.inTx(tx).save(&r)
 	})
 	t.names("saving a new one", commit, k.change, fmt.Sprint(k.id(&r)))

@@ -159,6 +159,8 @@ var routeCases = map[string]routeCase{
 		target: "/api/api-tokens/2/revoke", body: `{"reason":"lost"}`, gone: "/api/api-tokens/99/revoke",
 		invalid: []invalidCase{
 			{body: `{"reason":"` + strings.Repeat("x", 256) + `"}`, field: "reason"},
+			{body: `{"reason":"lost","note":"on the train"}`, field: "reason"},
+			{body: `{"reason":"superseded","note":"` + strings.Repeat("x", 256) + `"}`, field: "note"},
 			{target: "/api/api-tokens/two/revoke", field: "id"},
 		},
 	},

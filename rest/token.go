@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/latchward/latchward"
 )
@@ -146,11 +147,14 @@ type Revocation struct {
 }
 
 // cause returns why a token is revoked. A reason that is none of the known ones is a note, unless there is one.
-func (r Revocation) cause() latchward.Revocation {
+func (r Revocation) cause() (latchward.Revocation, error) {
 	if r.Note.Value != "" {
-		return latchward.Revocation{Reason: latchward.RevokeReason(r.Reason.Value), Note: r.Note.Value}
+		return latchward.Revocation{Reason: latchward.RevokeReason(r.Reason.Value), Note: r.Note.Value}, nil
 	}
-	return latchward.ParseRevocation(r.Reason.Value)
+	if utf8.RuneCountInString(r.Reason.Value) > latchward.MaxReasonLength {
+		return latchward.Revocation{}, latchward.Invalid("reason", "must have at most %d characters", latchward.MaxReasonLength)
+	}
+	return latchward.ParseRevocation(r.Reason.Value), nil
 }
 
 // OldDies says when a secret that is being replaced ends.

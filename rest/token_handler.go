@@ -50,7 +50,11 @@ func (h *handler) rotateToken(ctx context.Context, in request[none, Rotation]) (
 }
 
 func (h *handler) revokeToken(ctx context.Context, in request[none, Revocation]) (TokenReply, error) {
-	t, err := h.service.RevokeToken(ctx, latchward.TokenID(in.ID), in.Body.cause())
+	why, err := in.Body.cause()
+	if err != nil {
+		return TokenReply{}, err
+	}
+	t, err := h.service.RevokeToken(ctx, latchward.TokenID(in.ID), why)
 	return h.tokenReply(ctx, latchward.IssuedToken{Token: t}, "", err)
 }
 
