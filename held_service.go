@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// heldReason is why a token is revoked that whoever held its secret revoked.
+// heldReason is noted on a token that whoever held its secret revoked.
 const heldReason = "revoked by a holder of its secret"
 
 // HeldToken returns what the holder of a secret may know of its token. The zero HeldToken goes with a verdict that
@@ -109,7 +109,7 @@ func (s *Service) revokeHeld(ctx context.Context, held *Token, from Origin, now 
 			return err
 		}
 		revoked = true
-		return s.revoke(tx, p, t, heldReason, now)
+		return s.revoke(tx, p, t, Revocation{Note: heldReason}, now)
 	})
 	if ErrorCode(err) == CodeNotFound { // deleted meanwhile
 		return nil

@@ -112,7 +112,7 @@ func TestHeldTokenRefuses(t *testing.T) {
 			return issued.Secret
 		},
 		latchward.ReasonRevoked: func(issued latchward.IssuedToken) latchward.Secret {
-			must[*latchward.Token](t)(f.RevokeToken(f.ctx, issued.Token.ID, ""))
+			must[*latchward.Token](t)(f.RevokeToken(f.ctx, issued.Token.ID, latchward.Revocation{}))
 			return issued.Secret
 		},
 		latchward.ReasonDisabled: func(issued latchward.IssuedToken) latchward.Secret {
@@ -298,7 +298,7 @@ func TestRevokeHeldIsNoOracle(t *testing.T) {
 	w := &workload{Store: memory.New()}
 	f := newFixture(t, func(o *latchward.Options) { o.Store = w })
 	live, dead := f.create(t, latchward.NewToken{}), f.create(t, latchward.NewToken{})
-	must[*latchward.Token](t)(f.RevokeToken(f.ctx, dead.Token.ID, ""))
+	must[*latchward.Token](t)(f.RevokeToken(f.ctx, dead.Token.ID, latchward.Revocation{}))
 	gone := f.create(t, latchward.NewToken{})
 	f.must(t, f.DeleteToken(f.ctx, gone.Token.ID), "")
 	for _, down := range []bool{true, false} {

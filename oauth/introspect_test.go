@@ -111,7 +111,7 @@ func TestIntrospectInactive(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("enabled", secret, true)
-	if _, err := w.RevokeToken(w.local, token.Token.ID, ""); err != nil {
+	if _, err := w.RevokeToken(w.local, token.Token.ID, latchward.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	check("revoked", secret, false)

@@ -235,7 +235,7 @@ func TestMetricsOfSuccess(t *testing.T) {
 		get(t, r.URL()+"/api/products", "Bearer "+secret).want(t, "a valid token", 200)
 	}
 	client := r.administrator(t)
-	if _, err := client.RevokeToken(t.Context(), revoked, ""); err != nil {
+	if _, err := client.RevokeToken(t.Context(), revoked, rest.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.Token(t.Context(), used); err != nil { // which waits for what is recorded
