@@ -172,7 +172,7 @@ func TestImportedTokensLive(t *testing.T) {
 			active := false
 			must[latchward.IssuedToken](t)(f.UpdateToken(f.ctx, id, latchward.TokenUpdate{Active: &active}))
 			step("when disabled", issued.Secret, latchward.ReasonDisabled)
-			must[*latchward.Token](t)(f.RevokeToken(f.ctx, id, "lost"))
+			must[*latchward.Token](t)(f.RevokeToken(f.ctx, id, latchward.Revocation{Note: "lost"}))
 			step("when revoked", issued.Secret, latchward.ReasonRevoked)
 			step("the old one when revoked", old, latchward.ReasonRevoked)
 			f.must(t, f.DeleteToken(f.ctx, id), "")

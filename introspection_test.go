@@ -36,7 +36,10 @@ func TestIntrospectionKnowsEveryState(t *testing.T) {
 			Permissions: []string{},
 		}},
 		{name: "disabled", do: change(latchward.TokenUpdate{Active: new(bool)})},
-		{name: "revoked", do: func(f *fixture, id latchward.TokenID) error { _, err := f.RevokeToken(f.ctx, id, latchward.Revocation{}); return err }},
+		{name: "revoked", do: func(f *fixture, id latchward.TokenID) error {
+			_, err := f.RevokeToken(f.ctx, id, latchward.Revocation{})
+			return err
+		}},
 		{name: "deleted", do: func(f *fixture, id latchward.TokenID) error { return f.DeleteToken(f.ctx, id) }},
 		{name: "rotated", do: func(f *fixture, id latchward.TokenID) error {
 			_, err := f.RotateToken(f.ctx, id, latchward.Rotation{})

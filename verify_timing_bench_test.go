@@ -43,7 +43,7 @@ func BenchmarkVerifyTellsNothing(b *testing.B) { // bar 7, 14
 		if err := f.DeleteToken(f.ctx, unknown.Token.ID); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := f.RevokeToken(f.ctx, revoked.Token.ID, ""); err != nil {
+		if _, err := f.RevokeToken(f.ctx, revoked.Token.ID, latchward.Revocation{}); err != nil {
 			b.Fatal(err)
 		}
 		f.welch(b, unknown.Secret, revoked.Secret)
