@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"latchtest":     {".", "internal/*"},
 	"httpauth":      {".", "internal/*"},
 	"sqlite":        {".", "internal/*"},
+	"journal":       {".", "internal/*"},
 	"leak":          {"."},
 	"signin":        {".", "httpauth"},
 	"rest":          {".", "httpauth", "internal/*"},

@@ -28,9 +28,9 @@ type Options struct {
 	CreationLimit   int64            // tokens one person may create per minute; 0 = 1,000 (bar 110)
 	CacheSize       int              // tokens remembered; 0 = DefaultCacheSize
 	Limiter         Limiter          // nil = in this process
-	Journal         UsageJournal     // nil = in memory
+	Journal         UsageJournal     // nil = in memory; see package journal for one that survives the process
 	UsageBuffer     int              // events the journal in memory holds; 0 = DefaultUsageBuffer
-	FlushInterval   time.Duration    // between flushes of usage; 0 = 200 ms
+	FlushInterval   time.Duration    // between flushes of usage; 0 = 200 ms, and 10 s with a Journal
 	KeepEvents      time.Duration    // raw usage; 0 = 30 days
 	KeepHours       time.Duration    // hourly rollups; 0 = 2 years
 	SigningKeyAge   time.Duration    // after which the signing key is rotated; 0 = DefaultSigningKeyAge, below = never
@@ -134,6 +134,9 @@ func (s *Service) setDefaults() {
 	s.foreign = newForeignGuard()
 	s.creation = Limit{Name: "creations", N: orDefault(o.CreationLimit, 1000), Window: time.Minute}
 	s.cache = newCache(s.store, o.CacheSize)
+	if o.Journal != nil {
+		o.FlushInterval = orDefault(o.FlushInterval, 10*time.Second)
+	}
 	o.FlushInterval = orDefault(o.FlushInterval, 200*time.Millisecond)
 	o.KeepEvents = orDefault(o.KeepEvents, 30*24*time.Hour)
 	o.KeepHours = orDefault(o.KeepHours, 2*365*24*time.Hour)
@@ -170,7 +173,7 @@ func orDefault[T comparable](value, otherwise T) T {
 
 // Run does what must happen without anybody asking: it flushes usage, deactivates idle tokens, forgets idle limits
 // and prunes what is past its retention. It returns when ctx is done and everything accepted has been flushed; the
-// error tells that the last flush failed and how many events were lost with it.
+// error tells that the last flush failed and how many events were lost with it, unless the journal keeps them.
 func (s *Service) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
 	every := func(interval time.Duration, name string, job func(context.Context) error) {

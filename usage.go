@@ -9,6 +9,7 @@ import (
 // Bounds of usage.
 const (
 	MaxEndpointLength  = 255 // bytes of an endpoint as recorded; the rest is cut (S2-31)
+	MaxMethodLength    = 32  // bytes of a method as recorded; the rest is cut
 	MaxUserAgentLength = 255 // bytes of a user agent as recorded; the rest is cut
 	MaxRequestIDLength = 64  // bytes
 	MaxRecentRequests  = 50  // S2-42

@@ -35,9 +35,10 @@ func (u *usagePipeline) load(ctx context.Context, store UsageStore) error {
 	return nil
 }
 
-// Record implements [Recorder]. The event is cut to its bounds, kept in memory and handed to the store within
+// Record implements [Recorder]. The event is cut to its bounds, kept in the journal and handed to the store within
 // Options.FlushInterval; a read on this node sees it at once.
 func (s *Service) Record(e *UsageEvent) bool {
+	e.Method = cut(e.Method, MaxMethodLength)
 	e.Endpoint = cut(s.hide(e.Endpoint), MaxEndpointLength)
 	e.UserAgent = cut(s.hide(e.UserAgent), MaxUserAgentLength)
 	e.RequestID = cut(s.hide(e.RequestID), MaxRequestIDLength)
@@ -102,7 +103,7 @@ func (s *Service) addUsage(ctx context.Context, events []UsageEvent, to JournalO
 	if err != nil {
 		return err
 	}
-	return s.usageStored(to)
+	return s.usageStored(to, len(events))
 }
 
 // resumeUsage settles a conflict: an earlier flush whose outcome was unknown did commit, and what it held is stored.
@@ -114,14 +115,18 @@ func (s *Service) resumeUsage(ctx context.Context, b UsageBatch, conflict error)
 	if stored == b.From {
 		return conflict // nothing to settle: the store contradicts itself
 	}
-	if err := s.usageStored(stored); err != nil {
+	n := 0
+	if stored == b.To {
+		n = len(b.Events)
+	}
+	if err := s.usageStored(stored, n); err != nil {
 		return err
 	}
 	return errResume
 }
 
-func (s *Service) usageStored(to JournalOffset) error {
-	s.counters.usageFlushed.Add(to.At - s.usage.done.At)
+func (s *Service) usageStored(to JournalOffset, events int) error {
+	s.counters.usageFlushed.Add(int64(events))
 	s.usage.done = to
 	return s.usage.journal.Release(to)
 }
@@ -129,7 +134,11 @@ func (s *Service) usageStored(to JournalOffset) error {
 func (s *Service) lastFlush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, fillTimeout)
 	defer cancel()
-	if err := s.FlushUsage(ctx); err != nil {
+	err := s.FlushUsage(ctx)
+	if err != nil && s.options.Journal != nil {
+		return fmt.Errorf("usage waits in the journal for the next start, because it could not be stored: %w", err)
+	}
+	if err != nil {
 		lost := s.counters.usageAccepted.Load() - s.counters.usageFlushed.Load()
 		return fmt.Errorf("%d usage events could not be stored before stopping: %w", lost, err)
 	}

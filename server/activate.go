@@ -70,7 +70,7 @@ func Activate(ctx context.Context, mux *http.ServeMux, a Activation) (*TokenMana
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stop = stop
-	go func() { t.stopped <- k.service.Run(background) }()
+	go func() { t.stopped <- k.run(background) }()
 	t.Mount(mux)
 	return t, nil
 }

@@ -64,14 +64,16 @@ type Config struct {
 	OIDCName        string           `key:"oidc.name" default:"single sign-on" help:"name of the provider on the sign-in page"`
 	OIDCCreateUsers bool             `key:"oidc.create_users" default:"true" help:"create an ordinary user for a person seen for the first time"`
 
-	IdleTimeoutDays    int   `key:"idle_timeout_days" default:"30" min:"0" max:"3650" help:"for tokens created without one; 0 for never"`
-	CreationsPerMinute int64 `key:"limits.creations_per_minute" default:"1000" min:"1" max:"1000000" help:"tokens that one person may create"`
-	UnprovenPerMinute  int64 `key:"limits.unproven_per_minute" default:"600" min:"1" max:"100000000" help:"requests with a bad credential from one client address"`
-	CachedTokens       int   `key:"limits.cached_tokens" default:"1000000" min:"1000" max:"100000000" help:"tokens remembered in memory"`
-	UsageBuffer        int   `key:"limits.usage_buffer" default:"200000" min:"1000" max:"100000000" help:"usage events that may wait for the database"`
-	UsageRows          bool  `key:"usage.rows" default:"false" help:"keep each request as a row of api_token_usage, to ask about in SQL, rather than packed; takes ten times the processor time"`
-	EventsDays         int   `key:"retention.events_days" default:"30" min:"1" max:"3650" help:"days for which single requests are kept"`
-	HoursDays          int   `key:"retention.hours_days" default:"730" min:"1" max:"36500" help:"days for which hourly sums are kept; totals stay for ever"`
+	IdleTimeoutDays    int           `key:"idle_timeout_days" default:"30" min:"0" max:"3650" help:"for tokens created without one; 0 for never"`
+	CreationsPerMinute int64         `key:"limits.creations_per_minute" default:"1000" min:"1" max:"1000000" help:"tokens that one person may create"`
+	UnprovenPerMinute  int64         `key:"limits.unproven_per_minute" default:"600" min:"1" max:"100000000" help:"requests with a bad credential from one client address"`
+	CachedTokens       int           `key:"limits.cached_tokens" default:"1000000" min:"1000" max:"100000000" help:"tokens remembered in memory"`
+	UsageFlush         time.Duration `key:"usage.flush_interval" default:"10s" help:"between the moments at which requests go from the journal to the database; whoever asks about usage does not wait for that"`
+	UsageRing          int           `key:"usage.ring_mib" default:"16" min:"1" max:"1024" help:"MiB per processor of the journal's rings, rounded up to a power of two when they are made: what can be written down while the disk does not take anything"`
+	UsageBudget        int64         `key:"usage.budget_mib" default:"0" min:"0" max:"1000000" help:"MiB of the disk that requests may take while they wait for the database; 0 for 10 GiB or a tenth of the disk"`
+	UsageRows          bool          `key:"usage.rows" default:"false" help:"keep each request as a row of api_token_usage, to ask about in SQL, rather than packed; takes ten times the processor time"`
+	EventsDays         int           `key:"retention.events_days" default:"30" min:"1" max:"3650" help:"days for which single requests are kept"`
+	HoursDays          int           `key:"retention.hours_days" default:"730" min:"1" max:"36500" help:"days for which hourly sums are kept; totals stay for ever"`
 
 	DrainDelay   time.Duration `key:"shutdown.delay" default:"500ms" help:"after SIGTERM, for load balancers to notice /readyz before connections are refused"`
 	DrainTimeout time.Duration `key:"shutdown.timeout" default:"10s" help:"after SIGTERM, for requests to end, the delay included"`
@@ -96,6 +98,7 @@ type Upstream struct {
 // The files of a data folder.
 const (
 	databaseFile  = "latchward.db"
+	journalFolder = "usage-journal"
 	keysFile      = "keys"
 	jwtSecretFile = "jwt-secret"
 	socketFile    = "latchward.sock"

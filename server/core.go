@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
+	"github.com/latchward/latchward/journal"
 	"github.com/latchward/latchward/rest"
 	"github.com/latchward/latchward/signin"
 	"github.com/latchward/latchward/sqlite"
@@ -19,6 +20,7 @@ type core struct {
 	config  Config
 	log     *slog.Logger
 	store   *sqlite.Store
+	journal *journal.Journal
 	service *latchward.Service
 	keys    *keyManager
 }
@@ -32,10 +34,33 @@ func openCore(ctx context.Context, c Config) (*core, error) {
 	if k.store, err = sqlite.Open(ctx, c.path(databaseFile), sqlite.Options{UsageRows: c.UsageRows}); err != nil {
 		return nil, err
 	}
-	if err = k.openService(ctx); err != nil {
+	if err = k.openJournal(); err == nil {
+		err = k.openService(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, k.close())
 	}
 	return k, nil
+}
+
+// openJournal opens what keeps usage until the database has it. Behind the database, so that two servers on one folder
+// stop at that.
+func (k *core) openJournal() (err error) {
+	c, ring := &k.config, 1
+	for ring < c.UsageRing {
+		ring *= 2
+	}
+	k.journal, err = journal.Open(c.path(journalFolder), journal.Options{
+		RingBytes: ring << 20, Budget: c.UsageBudget << 20, Logger: k.log,
+	})
+	return err
+}
+
+// run does what must happen without anybody asking, until ctx is done and all usage is stored.
+func (k *core) run(ctx context.Context) error {
+	synced := make(chan error, 1)
+	go func() { synced <- k.journal.Run(ctx) }()
+	return errors.Join(k.service.Run(ctx), <-synced)
 }
 
 func (k *core) openService(ctx context.Context) error {
@@ -45,13 +70,16 @@ func (k *core) openService(ctx context.Context) error {
 		return err
 	}
 	const day = 24 * time.Hour
-	k.service, err = latchward.New(ctx, latchward.Options{
+	options := latchward.Options{
 		Store: k.store, Keys: ring, Prefix: c.Prefix, IdleTimeoutDays: &c.IdleTimeoutDays,
-		CreationLimit: c.CreationsPerMinute, CacheSize: c.CachedTokens, UsageBuffer: c.UsageBuffer,
+		CreationLimit: c.CreationsPerMinute, CacheSize: c.CachedTokens, FlushInterval: c.UsageFlush,
 		KeepEvents: time.Duration(c.EventsDays) * day, KeepHours: time.Duration(c.HoursDays) * day, Logger: k.log,
 		Passwords: signin.NewPasswords(signin.PasswordOptions{}), SlowDigests: slowDigests{},
-	})
-	if err != nil {
+	}
+	if k.journal != nil {
+		options.Journal = k.journal
+	}
+	if k.service, err = latchward.New(ctx, options); err != nil {
 		return err
 	}
 	k.keys = &keyManager{service: k.service}
@@ -61,7 +89,13 @@ func (k *core) openService(ctx context.Context) error {
 	return k.keys.resume(ctx, ring)
 }
 
-func (k *core) close() error { return k.store.Close() }
+func (k *core) close() error {
+	var failures []error
+	if k.journal != nil {
+		failures = append(failures, k.journal.Close())
+	}
+	return errors.Join(append(failures, k.store.Close())...)
+}
 
 // management returns the management and verify API. persons, proxies and guard are nil where only the local
 // administrator comes.

@@ -124,18 +124,25 @@ func TestFilesAreForTheirOwnerOnly(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("data folder: mode %v, %v", info.Mode(), err)
 	}
-	entries, err := os.ReadDir(data)
+	seen := map[string]bool{}
+	err = filepath.WalkDir(data, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		seen[entry.Name()] = true
+		want := os.FileMode(0o600)
+		if entry.IsDir() {
+			want = 0o700
+		}
+		if info, err := entry.Info(); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: mode %v, %v", entry.Name(), info.Mode(), err)
+		}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{}
-	for _, entry := range entries {
-		seen[entry.Name()] = true
-		if info, err := entry.Info(); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: mode %v, %v", entry.Name(), info.Mode(), err)
-		}
-	}
-	for _, name := range []string{"latchward.db", "latchward.db-wal", "keys", "jwt-secret", "latchward.sock"} {
+	for _, name := range []string{"latchward.db", "latchward.db-wal", "keys", "jwt-secret", "latchward.sock", "ring-0"} {
 		if !seen[name] {
 			t.Errorf("%s is not there: %v", name, seen)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/journal"
 )
 
 // surface is a part of the API listener, as metrics and logs tell them apart.
@@ -57,7 +58,7 @@ func newMetrics(s *Server) *metrics {
 		ConstLabels: prometheus.Labels{"version": s.config.version(), "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(requests, seconds, build, serviceCollector{s.service.Stats},
+	m.registry.MustRegister(requests, seconds, build, serviceCollector{s.service.Stats}, journalCollector{s.journal},
 		&inventoryCollector{read: s.service.Inventory, now: time.Now, log: s.log},
 		gauge("latchward_ready", "1 while requests are taken.", s.ready.Load),
 		gauge("latchward_authentication", "0 when every request is let through.", func() bool { return !s.config.open() }),
@@ -153,4 +154,40 @@ func histogram(desc *prometheus.Desc, d latchward.Delays) prometheus.Metric {
 		buckets[bound.Seconds()] = uint64(count)
 	}
 	return prometheus.MustNewConstHistogram(desc, uint64(d.Count), d.Sum.Seconds(), buckets)
+}
+// journalCollector shows the counts that the journal of usage keeps.
+type journalCollector struct{ journal *journal.Journal }
+
+var journalDescs = []struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*journal.Stats) int64
+}{
+	{desc("latchward_journal_waiting_bytes", "Bytes of usage on the disk that the database may not have yet."),
+		prometheus.GaugeValue, func(s *journal.Stats) int64 { return s.Waiting }},
+	{desc("latchward_journal_segments", "Files that they are in."),
+		prometheus.GaugeValue, func(s *journal.Stats) int64 { return int64(s.Segments) }},
+	{desc("latchward_journal_syncs_total", "Times that usage was brought to the disk."),
+		prometheus.CounterValue, func(s *journal.Stats) int64 { return s.Syncs }},
+	{desc("latchward_journal_slow_syncs_total", "Times that it took longer than 100 ms."),
+		prometheus.CounterValue, func(s *journal.Stats) int64 { return s.Slow }},
+	{desc("latchward_journal_failures_total", "Times that it failed; what was accepted waits in memory then."),
+		prometheus.CounterValue, func(s *journal.Stats) int64 { return s.Failures }},
+	{desc("latchward_journal_damaged_total", "Files of which a part could not be read and is lost."),
+		prometheus.CounterValue, func(s *journal.Stats) int64 { return s.Damaged }},
+}
+
+// Describe implements prometheus.Collector.
+func (journalCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range journalDescs {
+		to <- d.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c journalCollector) Collect(to chan<- prometheus.Metric) {
+	stats := c.journal.Stats()
+	for _, d := range journalDescs {
+		to <- prometheus.MustNewConstMetric(d.desc, d.kind, float64(d.value(&stats)))
+	}
 }

@@ -30,11 +30,11 @@ func (s *Server) operations() http.Handler {
 	return mux
 }
 
-// readyz answers 200 while requests are taken and the database works. It says no more than that.
+// readyz answers 200 while requests are taken and the database and the journal of usage work. It says no more than that.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	if !s.ready.Load() || s.service.Ready(ctx) != nil || !s.ready.Load() {
+	if !s.ready.Load() || s.service.Ready(ctx) != nil || s.journal.Healthy() != nil || !s.ready.Load() {
 		say(w, http.StatusServiceUnavailable, "not ready")
 		return
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/gateway"
+	"github.com/latchward/latchward/journal"
 	"github.com/latchward/latchward/latchtest"
 	"github.com/latchward/latchward/memory"
 )
@@ -110,6 +111,10 @@ func gatewayServer(t *testing.T, log *bytes.Buffer, upstream string, verifier *f
 	if s.service, err = latchward.New(t.Context(), latchward.Options{Store: memory.New(), Keys: keys}); err != nil {
 		t.Fatal(err)
 	}
+	if s.journal, err = journal.Open(t.TempDir(), journal.Options{RingBytes: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.journal.Close() })
 	verifier.Verifier = s.service
 	target, err := url.Parse(upstream)
 	if err != nil {

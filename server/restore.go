@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/latchward/latchward"
@@ -43,8 +44,23 @@ func Restore(ctx context.Context, c Config, o RestoreOptions) (Restored, error) 
 	if err != nil || o.DryRun {
 		return done, errors.Join(err, r.Abandon())
 	}
-	done.Replaced, err = r.Finish()
-	return done, err
+	if done.Replaced, err = r.Finish(); err != nil {
+		return done, err
+	}
+	return done, setJournalAside(&c, done.Replaced)
+}
+
+// setJournalAside puts usage that waits for the replaced database beside that. Where a backup of another one was
+// restored, the ids in it mean other tokens.
+func setJournalAside(c *Config, replaced string) error {
+	waiting := c.path(journalFolder)
+	if !exists(waiting) {
+		return nil
+	}
+	if replaced == "" {
+		replaced = c.path(databaseFile) + ".lost"
+	}
+	return os.Rename(waiting, replaced+".usage-journal")
 }
 
 // prepareRestored changes the copy of a backup such that it revives nothing.

@@ -184,7 +184,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	faults := make(chan error, len(s.served)+2) // one for each goroutine
 	var jobs sync.WaitGroup
-	jobs.Go(func() { faults <- s.service.Run(background) })
+	jobs.Go(func() { faults <- s.run(background) })
 	if s.gateway != nil {
 		jobs.Go(func() { faults <- s.gateway.Run(background) })
 	}

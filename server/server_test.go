@@ -61,6 +61,7 @@ func settings(t *testing.T, data string, pairs ...string) server.Config {
 	t.Helper()
 	flags := map[string]string{
 		"data": data, "api.listen": "127.0.0.1:0", "operations.listen": "127.0.0.1:0", "pages.listen": "127.0.0.1:0", "shutdown.delay": "0s",
+		"usage.ring_mib": "1",
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		flags[pairs[i]] = pairs[i+1]
