@@ -155,6 +155,7 @@ func histogram(desc *prometheus.Desc, d latchward.Delays) prometheus.Metric {
 	}
 	return prometheus.MustNewConstHistogram(desc, uint64(d.Count), d.Sum.Seconds(), buckets)
 }
+
 // journalCollector shows the counts that the journal of usage keeps.
 type journalCollector struct{ journal *journal.Journal }
 
