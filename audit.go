@@ -16,6 +16,7 @@ const (
 	ActionTokenRotate      = "token.rotate"
 	ActionTokenRetire      = "token.retire" // the secret before the current one ended before its grace did
 	ActionTokenReuse       = "token.reuse"  // a rotated-out secret was used
+	ActionTokenLeak        = "token.leak"   // a secret was found in public
 	ActionTokenRevoke      = "token.revoke"
 	ActionTokenDelete      = "token.delete"
 	ActionTokenImport      = "token.import" // of many at once: their Imported names the import

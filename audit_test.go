@@ -284,7 +284,7 @@ func TestHangingUpHidesNothing(t *testing.T) {
 // harmless are the methods of Service that change nothing for which anybody could lack a right: they read, or serve the
 // program itself.
 const harmless = `Account Anchor AuditAnchor AuditEntries BeginSetup ConfirmSignIn CountUsers Explain Find FlushDenials FlushUsage Group Groups Inventory KeyStatus
-	Keys License Licenses Members Names Passkeys PendingSignIn Permissions Policies Policy Ready Reauthenticate Record RecordDenial Role Roles Run Sessions
+	Keys License Licenses Members Names Passkeys PendingSignIn Permissions Policies Policy Ready Reauthenticate Record RecordDenial ReportLeaks Role Roles Run Sessions
 	SetUp SetupOpen SignIn SignInIdentity SignInPasskey SignInPassword SignOut Stats StreamEnded SweepIdle Token TokenPolicy TokenRights
 	TokenUsage Tokens UsageOverview UsePasswordCode UseSession User UserByEmail UserRights Users Verify VerifyAudit
 	HeldToken HeldUsage Introspect RevokeHeld PublicKeys SigningKeys SettleKeys`

@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"httpauth":      {".", "internal/*"},
 	"sqlite":        {".", "internal/*"},
 	"journal":       {".", "internal/*"},
-	"leak":          {"."},
+	"leak":          {".", "httpauth"},
 	"signin":        {".", "httpauth"},
 	"rest":          {".", "httpauth", "internal/*"},
 	"oauth":         {".", "httpauth", "internal/*"},

@@ -240,13 +240,21 @@ func (s *Service) punish(tx Tx, system Principal, t *Token, now time.Time) error
 	switch {
 	case t.Reuse == ReuseRevoke:
 		return s.revoke(tx, system, t, Revocation{RevokeKeyCompromise, "a rotated-out secret was used"}, now)
-	case t.Reuse == ReuseDisable && t.Active:
-		before := auditFacts(t)
-		t.Active, t.InactiveReason, t.UpdatedAt = false, InactiveReuse, now
-		if err := tx.SaveToken(t); err != nil {
-			return err
-		}
-		return s.audit(tx, system, ActionTokenDisable, t, before, now)
+	case t.Reuse == ReuseDisable:
+		return s.deactivate(tx, system, t, InactiveReuse, now)
 	}
 	return nil
+}
+
+// deactivate disables t, unless it is disabled already.
+func (s *Service) deactivate(tx Tx, p Principal, t *Token, reason InactiveReason, now time.Time) error {
+	if !t.Active {
+		return nil
+	}
+	before := auditFacts(t)
+	t.Active, t.InactiveReason, t.UpdatedAt = false, reason, now
+	if err := tx.SaveToken(t); err != nil {
+		return err
+	}
+	return s.audit(tx, p, ActionTokenDisable, t, before, now)
 }

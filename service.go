@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type Options struct {
 	FlushInterval   time.Duration    // between flushes of usage; 0 = 200 ms, and 10 s with a Journal
 	KeepEvents      time.Duration    // raw usage; 0 = 30 days
 	KeepHours       time.Duration    // hourly rollups; 0 = 2 years
+	LeakAction      LeakAction       // on tokens whose secrets are found in public; "" = LeakRevoke
 	SigningKeyAge   time.Duration    // after which the signing key is rotated; 0 = DefaultSigningKeyAge, below = never
 	Passwords       PasswordHasher   // nil = nobody signs in with a password
 	SlowDigests     SlowDigests      // nil = secrets that bcrypt or argon2 digested elsewhere are unknown
@@ -85,6 +87,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	if err := ValidatePrefix(o.Prefix); err != nil {
 		return nil, err
+	}
+	if o.LeakAction != "" && !slices.Contains(LeakActions(), o.LeakAction) {
+		return nil, Invalid("LeakAction", "must be one of %v", LeakActions())
 	}
 	s := &Service{store: o.Store, prefix: o.Prefix, options: o, idleDays: DefaultIdleTimeoutDays}
 	s.setDefaults()

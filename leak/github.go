@@ -58,6 +58,11 @@ func (k *publicKeys) get(id string) *ecdsa.PublicKey {
 	return (*k)[id]
 }
 
+// keysClient follows no redirect: the keys come from where the operator said.
+var keysClient = &http.Client{
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
 func refuse(format string, args ...any) error {
 	return latchward.Errorf(latchward.CodeUnauthenticated, format, args...)
 }
@@ -129,7 +134,7 @@ func (g *GitHub) fetch(ctx context.Context) (publicKeys, error) {
 		address = GitHubKeys
 	}
 	if client == nil {
-		client = http.DefaultClient
+		client = keysClient
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

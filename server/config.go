@@ -75,6 +75,9 @@ type Config struct {
 	EventsDays         int           `key:"retention.events_days" default:"30" min:"1" max:"3650" help:"days for which single requests are kept"`
 	HoursDays          int           `key:"retention.hours_days" default:"730" min:"1" max:"36500" help:"days for which hourly sums are kept; totals stay for ever"`
 
+	LeakAction string `key:"leaks.action" default:"revoke" one_of:"revoke,disable,alert" help:"what happens to a token whose secret is found in public; alert only leaves an audit entry"`
+	GitHubKeys string `key:"leaks.github_keys" help:"https address of the public keys that reports of GitHub's secret scanning are signed with, for github.com https://api.github.com/meta/public_keys/secret_scanning; without one no reports are taken"`
+
 	DrainDelay   time.Duration `key:"shutdown.delay" default:"500ms" help:"after SIGTERM, for load balancers to notice /readyz before connections are refused"`
 	DrainTimeout time.Duration `key:"shutdown.timeout" default:"10s" help:"after SIGTERM, for requests to end, the delay included"`
 

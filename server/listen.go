@@ -76,7 +76,7 @@ func (s *Server) listen(management http.Handler, proxies *httpauth.Proxies) erro
 
 // handlers returns what each listener serves.
 func (s *Server) handlers(management, oauth http.Handler, proxies *httpauth.Proxies) (map[string]http.Handler, error) {
-	pages, management, err := s.people(management, proxies)
+	pages, management, err := s.people(s.besideLeaks(management), proxies)
 	return map[string]http.Handler{
 		"api": s.route(management, oauth), "operations": s.plain(s.operations()), "pages": s.plain(pages),
 	}, err

@@ -19,7 +19,7 @@ func (c *Config) validate() []fault {
 	var faults []fault
 	for _, check := range []func() []fault{
 		c.validateNames, c.validateNetworks, c.validateJWT, c.validateListeners, c.validatePages,
-		c.validateOperations, c.validateUpstreams, c.validateOAuth,
+		c.validateOperations, c.validateUpstreams, c.validateOAuth, c.validateLeaks,
 	} {
 		faults = append(faults, check()...)
 	}
@@ -214,6 +214,14 @@ func isLoopback(host string) bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.Unmap().IsLoopback()
+}
+
+func (c *Config) validateLeaks() []fault {
+	if c.GitHubKeys != "" && !secureURL(c.GitHubKeys) {
+		return []fault{{"", "leaks.github_keys", "must be an https address: whoever can change the answer can revoke any " +
+			"token whose secret they know"}}
+	}
+	return nil
 }
 
 func (c *Config) validateOAuth() []fault {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/leak"
+	"github.com/latchward/latchward/rest"
 )
 
 type scanCommand struct {
@@ -16,19 +17,21 @@ type scanCommand struct {
 	History bool     `help:"Search all that the git repositories at these paths remember, instead of the files that are there now."`
 	Prefix  []string `help:"Prefix of the secrets; may be given more than once (default lw_)." placeholder:"PREFIX"`
 	Exclude []string `help:"Leave out files and folders whose name or path under PATH matches, as in *.min.js or vendor." placeholder:"PATTERN"`
+	Revoke  bool     `help:"Revoke the tokens whose secrets are found, at --server or in the data folder."`
 	Jobs    int      `help:"How many files to read at a time (default: one per processor)." placeholder:"N"`
 }
 
 // Help implements kong.HelpProvider.
 func (scanCommand) Help() string {
-	return `Finds what has the prefix, the shape and the checksum of a secret. Nothing is asked of a server and nothing is sent
-anywhere. Lines that hold "` + leak.AllowMark + `" are left out. Exits with 1 if a secret was found or a file could not be read.
+	return `Finds what has the prefix, the shape and the checksum of a secret. Without --revoke nothing is asked of a server and
+nothing is sent anywhere. Lines that hold "` + leak.AllowMark + `" are left out. Exits with 1 if a secret was found or a file could not be read.
 
 Examples:
   latchward scan
   latchward scan --history
   latchward scan src deploy --exclude '*.min.js' --exclude node_modules
-  git diff --cached | latchward scan -`
+  git diff --cached | latchward scan -
+  latchward scan --history --revoke --server https://api.example.com`
 }
 
 func (c *scanCommand) Run(ctx context.Context, s *session) error {
@@ -48,6 +51,11 @@ func (c *scanCommand) Run(ctx context.Context, s *session) error {
 		}
 	}
 	bar.end()
+	if c.Revoke {
+		if err := run.revoke(ctx, s); err != nil {
+			return err
+		}
+	}
 	return run.report(s)
 }
 
@@ -70,6 +78,27 @@ func (r *scanRun) scan(ctx context.Context, s *session, path string, history boo
 	default:
 		return r.scanner.Files(ctx, path, found, func(u leak.Unread) { r.unread = append(r.unread, u) })
 	}
+}
+
+// revoke revokes each secret that was found, once. The server never tells whether there was such a token.
+func (r *scanRun) revoke(ctx context.Context, s *session) error {
+	if len(r.found) == 0 {
+		return nil
+	}
+	return s.with(ctx, func(client *rest.Client) error {
+		sent := map[string]bool{}
+		for _, f := range r.found {
+			if sent[f.Secret.Expose()] {
+				continue
+			}
+			sent[f.Secret.Expose()] = true
+			if _, err := client.RevokeHeld(ctx, f.Secret); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintf(s.err, "latchward: %d secrets sent to be revoked\n", len(sent))
+		return err
+	})
 }
 
 // foundSecret is how a finding is printed: without the secret.
