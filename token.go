@@ -55,13 +55,9 @@ type InactiveReason string
 const (
 	InactiveManual InactiveReason = "manual"
 	InactiveIdle   InactiveReason = "idle"
-<<<<<<< HEAD
 	InactiveReuse  InactiveReason = "reuse"  // of a rotated-out secret, see ReuseDisable
+	InactiveLeak   InactiveReason = "leak"   // a secret of it was found in public, see LeakDisable
 	InactivePolicy InactiveReason = "policy" // its kind is no longer allowed, or its secret should have been replaced
-=======
-	InactiveLeak   InactiveReason = "leak"  // a secret of it was found in public, see LeakDisable
-	InactiveReuse  InactiveReason = "reuse" // of a rotated-out secret, see ReuseDisable
->>>>>>> b197927 (Take reports of leaked secrets from GitHub's secret scanning; revoke what a scan finds (B-12, bar 51, bar 63, bar 64))
 )
 
 // OwnerType says what kind of thing owns a token.

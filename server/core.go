@@ -74,18 +74,13 @@ func (k *core) openService(ctx context.Context) error {
 		Store: k.store, Keys: ring, Prefix: c.Prefix, IdleTimeoutDays: &c.IdleTimeoutDays,
 		CreationLimit: c.CreationsPerMinute, CacheSize: c.CachedTokens, FlushInterval: c.UsageFlush,
 		KeepEvents: time.Duration(c.EventsDays) * day, KeepHours: time.Duration(c.HoursDays) * day, Logger: k.log,
-<<<<<<< HEAD
 		Passwords: signin.NewPasswords(signin.PasswordOptions{}), SlowDigests: slowDigests{},
+		LeakAction: latchward.LeakAction(c.LeakAction),
 	}
 	if k.journal != nil {
 		options.Journal = k.journal
 	}
 	if k.service, err = latchward.New(ctx, options); err != nil {
-=======
-		LeakAction: latchward.LeakAction(c.LeakAction), Passwords: signin.NewPasswords(signin.PasswordOptions{}),
-	})
-	if err != nil {
->>>>>>> b197927 (Take reports of leaked secrets from GitHub's secret scanning; revoke what a scan finds (B-12, bar 51, bar 63, bar 64))
 		return err
 	}
 	k.keys = &keyManager{service: k.service}
