@@ -286,7 +286,7 @@ func TestHangingUpHidesNothing(t *testing.T) {
 const harmless = `Account Anchor AuditAnchor AuditEntries BeginSetup ConfirmSignIn CountUsers Explain Find FlushDenials FlushUsage Group Groups Inventory KeyStatus
 	Keys License Licenses Members Names Passkeys PendingSignIn Permissions Policies Policy Ready Reauthenticate Record RecordDenial ReportLeaks Role Roles Run Sessions
 	SetUp SetupOpen SignIn SignInIdentity SignInPasskey SignInPassword SignOut Stats StreamEnded SweepIdle Token TokenPolicy TokenRights
-	TokenUsage Tokens UsageOverview UsePasswordCode UseSession User UserByEmail UserRights Users Verify VerifyAudit
+	TokenUsage Tokens UsageOverview UsePasswordCode UseSession User UserByEmail UserByExternalID UserRights Users Verify VerifyAudit
 	HeldToken HeldUsage Introspect RevokeHeld PublicKeys SigningKeys SettleKeys`
 
 // bar 127: every method that changes something leaves an entry when whoever calls it may not. A method that is new

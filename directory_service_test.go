@@ -188,3 +188,40 @@ func TestDirectoryEntries(t *testing.T) {
 		t.Errorf("the log is not whole: %+v", report)
 	}
 }
+
+// B-18, S3-07: somebody whom a directory announced signs in at its provider to the account that the directory ends, and
+// nobody signs in to an account by a subject that the directory did not tell.
+func TestAnnouncedPeopleSignIn(t *testing.T) {
+	f := newFixture(t, nil)
+	ada := f.user(t, latchward.NewUser{ExternalID: "00u1", Directory: latchward.DirectoryEntry{UserName: "ada", ID: "00u1"}})
+	host := f.user(t, latchward.NewUser{ExternalID: "7", Directory: latchward.DirectoryEntry{UserName: "bob", ID: "00u2"}})
+	signIn := func(subject string) (*latchward.SignedIn, error) {
+		return f.SignInIdentity(f.ctx, latchward.IdentitySignIn{
+			Identity: latchward.LinkedIdentity{Issuer: "https://id.example.com", Subject: subject}, Name: subject, Create: true,
+		})
+	}
+	for range 2 {
+		in := must[*latchward.SignedIn](t)(signIn("00u1"))
+		if in.Session.UserID != ada.ID {
+			t.Errorf("signed in as user %d, want %d", in.Session.UserID, ada.ID)
+		}
+	}
+	if links := f.entries(t, latchward.AuditFilter{Action: latchward.ActionIdentityLink}); len(links) != 1 {
+		t.Errorf("%d entries about links, want 1", len(links))
+	}
+	for _, subject := range []string{"7", "00u2"} { // a sub of the host application's, and one that the user does not have
+		if in := must[*latchward.SignedIn](t)(signIn(subject)); in.Session.UserID == host.ID {
+			t.Errorf("the subject %s signs in to an account that it was not announced for", subject)
+		}
+	}
+	off := false
+	eve := f.user(t, latchward.NewUser{ExternalID: "00u3", Directory: latchward.DirectoryEntry{UserName: "00u3"}})
+	must[*latchward.User](t)(f.UpdateUser(f.ctx, eve.ID, latchward.UserUpdate{Active: &off}))
+	if _, err := signIn("00u3"); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {
+		t.Errorf("error %v of somebody who is disabled", err)
+	}
+	must[*latchward.User](t)(f.UpdateUser(f.ctx, ada.ID, latchward.UserUpdate{Active: &off}))
+	if _, err := signIn("00u1"); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {
+		t.Errorf("error %v of somebody who was disabled", err)
+	}
+}

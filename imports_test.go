@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"journal":       {".", "internal/*"},
 	"leak":          {".", "httpauth"},
 	"signin":        {".", "httpauth"},
+	"scim":          {".", "httpauth"},
 	"rest":          {".", "httpauth", "internal/*"},
 	"oauth":         {".", "httpauth", "internal/*"},
 	"gateway":       {".", "httpauth", "internal/*"},

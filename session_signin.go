@@ -244,6 +244,9 @@ func (s *Service) firstSignIn(ctx context.Context, in IdentitySignIn) (*SignedIn
 	if _, err := s.store.AccountByIdentity(ctx, in.Identity.removed()); ErrorCode(err) != CodeNotFound {
 		return nil, orError(err, refuseSignIn("the user was removed; an administrator must add them again"))
 	}
+	if begun, err := s.signInProvisioned(ctx, in); begun != nil || err != nil {
+		return begun, err
+	}
 	if !in.Create {
 		return nil, refuseSignIn("there is no such user, and unknown people are not created")
 	}

@@ -56,6 +56,9 @@ type Config struct {
 	AdminValue  string           `key:"jwt.admin_value" default:"admin" help:"value of that claim"`
 	CreateUsers bool             `key:"jwt.create_users" default:"true" help:"create an ordinary user for a person seen for the first time"`
 
+	SCIM        bool   `key:"scim.enabled" default:"true" help:"let directories keep users and groups, at /scim/v2 of the API; it takes a service token with permissions over both"`
+	SCIMSubject string `key:"scim.subject" default:"external_id" one_of:"external_id,user_name,none" help:"what of a directory's entry is the sub by which people sign in"`
+
 	OAuthIssuer string `key:"oauth.issuer" help:"https URL under which clients reach the API, and the issuer of its OAuth endpoints; by default that of the address, with localhost for loopback; off for no OAuth"`
 
 	OIDCIssuer      string           `key:"oidc.issuer" help:"https address of the OpenID provider at which people sign in, as its discovery document has it"`

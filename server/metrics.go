@@ -22,11 +22,12 @@ const (
 	surfaceGateway
 	surfaceProgram // handlers of a program that this server is part of
 	surfaceOAuth
+	surfaceSCIM
 	surfaces // how many there are
 )
 
 func (s surface) String() string {
-	return [...]string{"management", "verify", "gateway", "program", "oauth"}[s]
+	return [...]string{"management", "verify", "gateway", "program", "oauth", "scim"}[s]
 }
 
 // metrics are what /metrics shows. No label takes a value from a request (bar 99).

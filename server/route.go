@@ -14,6 +14,7 @@ import (
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
 	"github.com/latchward/latchward/oauth"
+	"github.com/latchward/latchward/scim"
 )
 
 // Where our own API is, whatever the gateway's base.
@@ -36,7 +37,7 @@ func (s *Server) route(management, oauth http.Handler) http.Handler {
 	}
 	return s.safely(func(w *response, r *http.Request) {
 		surface, start := surfaceOf(r), time.Now()
-		if surface == surfaceOAuth && oauth == nil {
+		if surface == surfaceOAuth && oauth == nil || surface == surfaceSCIM && s.scim == nil {
 			surface = surfaceGateway
 		}
 		if surface == surfaceGateway && s.besideFor(r) != nil {
@@ -58,11 +59,14 @@ func (s *Server) route(management, oauth http.Handler) http.Handler {
 			return
 		}
 		_ = http.NewResponseController(w).SetReadDeadline(start.Add(bodyTimeout)) // where the connection can
-		if surface == surfaceOAuth {
+		switch surface {
+		case surfaceOAuth:
 			oauth.ServeHTTP(w, r)
-			return
+		case surfaceSCIM:
+			s.scim.ServeHTTP(w, r)
+		default:
+			management.ServeHTTP(w, r)
 		}
-		management.ServeHTTP(w, r)
 	})
 }
 
@@ -77,6 +81,8 @@ func surfaceOf(r *http.Request) surface {
 		return surfaceManagement
 	case strings.HasPrefix(path, oauth.Root), path == oauth.MetadataPath:
 		return surfaceOAuth
+	case under(path, scim.Root):
+		return surfaceSCIM
 	default:
 		return surfaceGateway
 	}

@@ -25,6 +25,7 @@ type Server struct {
 	*protection
 	gateway  *gateway.Gateway // nil without upstreams
 	beside   []beside         // handlers of the program that this is part of
+	scim     http.Handler     // nil = off
 	metrics  *metrics
 	pages    *url.URL // of the pages; nil = off
 	served   []*served
@@ -69,6 +70,7 @@ func (s *Server) assemble() error {
 	if err := s.openGateway(); err != nil {
 		return err
 	}
+	s.openSCIM()
 	s.metrics = newMetrics(s)
 	return s.listen(management, s.proxies)
 }
