@@ -1,12 +1,15 @@
 package latchward
 
-// ledger is a transaction whose audit entries are chained (B-16). All transactions of [Service] are ledgers, so no
+// ledger is a transaction that knows the policies, and whose audit entries are chained (B-16). All transactions of [Service] are ledgers, so no
 // entry is left out of the chain.
 type ledger struct {
 	Tx
 	service *Service
 	keys    *KeyRing   // under whose current key entries are sealed
 	head    *AuditHead // nil = not read yet
+
+	policies    *policySet // as they were when the transaction began
+	policiesErr error      // why they are not known
 }
 
 // AppendAudit implements [Tx].

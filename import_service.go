@@ -30,7 +30,7 @@ type preparedLine struct {
 	*ImportLine
 	token   *Token
 	foreign *foreign
-	names   names
+	notes   []string // what there is to say about the token
 	err     error
 }
 
@@ -77,7 +77,7 @@ func (i *importer) oneByOne(ctx context.Context) (results []ImportResult, err er
 
 // prepare checks what can be checked without a transaction.
 func (i *importer) prepare(ctx context.Context, line *ImportLine) (preparedLine, error) {
-	l := preparedLine{ImportLine: line, names: names{&line.Token.Roles, &line.Token.Groups, &line.Token.Licenses}}
+	l := preparedLine{ImportLine: line}
 	if line.Err != nil {
 		return l, line.Err
 	}
@@ -202,7 +202,7 @@ func (p *importPart) add(l *preparedLine) (ImportResult, error) {
 	switch ErrorCode(err) {
 	case "":
 		return ImportResult{
-			Line: l.Number, Status: ImportCreated, TokenID: t.ID, Warnings: warnings(t, p.now),
+			Line: l.Number, Status: ImportCreated, TokenID: t.ID, Warnings: append(l.notes, warnings(t, p.now)...),
 		}, nil
 	case CodeInvalid, CodeForbidden, CodeConflict: // found before anything was written
 		result.Err = err
@@ -231,9 +231,11 @@ func (p *importPart) issue(l *preparedLine) (*Token, error) {
 	}
 	keys, t := p.service.keys.Load(), l.token.Clone()
 	t.Secret, t.Prefix, t.Imported = l.foreign.credential(keys.key(keys.Current())), l.foreign.prefix, p.batch.Name
-	if err := p.service.issue(p.tx, p.principal, t, l.names); err != nil {
+	notes, err := p.service.issue(p.tx, p.principal, t, &l.Token)
+	if err != nil {
 		return nil, err
 	}
+	l.notes = notes
 	p.forms[form] = true
 	if l.foreign.algorithm.fast() {
 		return t, nil

@@ -75,6 +75,16 @@ func (n names) resolveInto(tx Tx, h *held) (err error) {
 	return err
 }
 
+// give gives t the roles, groups and licenses that n names.
+func (n names) give(tx Tx, t *Token) error {
+	h := heldByToken(t)
+	if err := n.resolveInto(tx, &h); err != nil {
+		return err
+	}
+	t.Roles, t.Groups, t.Licenses = h.roles, h.groups, h.licenses
+	return nil
+}
+
 // takeSeats checks that there is a seat for every license that is new to somebody who is about to be saved.
 func takeSeats(tx Tx, licenses []LicenseID) error {
 	for _, id := range licenses {

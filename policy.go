@@ -160,7 +160,7 @@ func (r *LifecycleRules) validate() error {
 
 // normal returns r as it is kept.
 func (r LifecycleRules) normal() LifecycleRules {
-	if r.Kinds != nil {
+	if len(r.Kinds) > 0 {
 		r.Kinds = slices.Compact(slices.Sorted(slices.Values(r.Kinds)))
 	}
 	return r

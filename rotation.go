@@ -136,6 +136,9 @@ func (s *Service) rotate(tx Tx, p Principal, t *Token, r Rotation, repeated bool
 	}
 	t.Retiring = RetiringSecret{Credential: old, EndsAt: now.Add(r.Grace), AtFirstUse: r.AtFirstUse}
 	t.IssueKey, t.RotatedAt = issueKey(p, r.RequestKey), now
+	if err := enactRotation(tx, t, now); err != nil {
+		return secret, err
+	}
 	return secret, tx.RetireSecret(t.ID, t.Retiring)
 }
 

@@ -227,7 +227,10 @@ func (s *Service) tx(ctx context.Context, f func(tx Tx) error) error {
 // txUnder is tx with audit entries sealed under the current key of a ring.
 func (s *Service) txUnder(ctx context.Context, keys *KeyRing, f func(tx Tx) error) error {
 	begun := s.now()
-	commit, err := s.store.Tx(ctx, func(tx Tx) error { return f(&ledger{Tx: tx, service: s, keys: keys}) })
+	policies, policiesErr := s.policies(ctx) // before the transaction, which must not wait for reads of its own store
+	commit, err := s.store.Tx(ctx, func(tx Tx) error {
+		return f(&ledger{Tx: tx, service: s, keys: keys, policies: policies, policiesErr: policiesErr})
+	})
 	s.cache.apply(commit)
 	s.signing.apply(commit)
 	if err == nil {

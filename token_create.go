@@ -42,7 +42,7 @@ func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (Iss
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	named := names{&n.Roles, &n.Groups, &n.Licenses}
+	var notes []string
 	err = s.tx(ctx, func(tx Tx) error {
 		fresh := *t // f may run twice: what the first run set must not be there in the second
 		repeated, err := s.issueAgain(tx, p, &fresh, now)
@@ -50,13 +50,14 @@ func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (Iss
 			return err
 		}
 		if !repeated {
-			err = s.issue(tx, p, &fresh, named)
+			notes, err = s.issue(tx, p, &fresh, &n)
 		}
 		if err != nil {
 			return err
 		}
 		*t = fresh
 		if repeated {
+			notes = nil
 			return nil
 		}
 		return s.audit(tx, p, ActionTokenCreate, t, nil, now)
@@ -64,7 +65,7 @@ func (s *Service) createToken(ctx context.Context, p Principal, n NewToken) (Iss
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	return IssuedToken{Token: t, Secret: secret, Warnings: warnings(t, now)}, nil
+	return IssuedToken{Token: t, Secret: secret, Warnings: append(notes, warnings(t, now)...)}, nil
 }
 
 // issueAgain gives the token that p created earlier with the same request key the new secret of fresh, and makes fresh
@@ -94,23 +95,31 @@ func (s *Service) issueAgain(tx Tx, p Principal, fresh *Token, now time.Time) (b
 	return true, tx.SaveToken(t)
 }
 
-// issue checks a new token against everything else that there is, and saves it.
-func (s *Service) issue(tx Tx, p Principal, t *Token, named names) error {
+// issue checks a new token against everything else that there is, policies included, and saves it. It returns what
+// there is to say about it.
+func (s *Service) issue(tx Tx, p Principal, t *Token, n *NewToken) ([]string, error) {
 	owner, err := ownerName(tx, t.Owner)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := grant(tx, p, t, held{}, named); err != nil {
-		return err
+	if err := (names{&n.Roles, &n.Groups, &n.Licenses}).give(tx, t); err != nil {
+		return nil, err
+	}
+	notes, err := enact(tx, t, n, s.idleDays)
+	if err != nil {
+		return nil, err
+	}
+	if err := grant(tx, p, t, held{}); err != nil {
+		return nil, err
 	}
 	if err := authorizeSecret(tx, p, t); err != nil {
-		return err
+		return nil, err
 	}
 	if err := tx.SaveToken(t); err != nil {
-		return err
+		return nil, err
 	}
 	t.Owner.Name = owner
-	return nil
+	return notes, nil
 }
 
 // ownerName returns the name of an owner who is there, for people to read.
@@ -135,17 +144,12 @@ func ownerName(tx Tx, owner Owner) (string, error) {
 	return name, err
 }
 
-// grant gives t the roles, groups and licenses that are named, if p may hand on whatever t has not had before.
-func grant(tx Tx, p Principal, t *Token, before held, named names) error {
-	h := heldByToken(t)
-	if err := named.resolveInto(tx, &h); err != nil {
-		return err
-	}
-	t.Roles, t.Groups, t.Licenses = h.roles, h.groups, h.licenses
+// grant says whether p may hand on whatever t has not had before.
+func grant(tx Tx, p Principal, t *Token, before held) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	added := h.without(before)
+	added := heldByToken(t).without(before)
 	if err := takeSeats(tx, added.licenses); err != nil {
 		return err
 	}

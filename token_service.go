@@ -115,17 +115,28 @@ func (s *Service) UpdateToken(ctx context.Context, id TokenID, u TokenUpdate) (i
 		if err := checkRevision(u.Revisions, t.Revision()); err != nil {
 			return "", err
 		}
-		before := heldByToken(t)
-		action := u.apply(t, now)
-		if err := t.Validate(); err != nil {
-			return "", err
-		}
-		return action, grant(tx, p, t, before, names{u.Roles, u.Groups, u.Licenses})
+		return update(tx, p, t, &u, now)
 	})
 	if err != nil {
 		return IssuedToken{}, err
 	}
 	return IssuedToken{Token: t, Warnings: warnings(t, now)}, nil
+}
+
+// update changes t as u says, if p may and the policies allow it, and returns the action.
+func update(tx Tx, p Principal, t *Token, u *TokenUpdate, now time.Time) (string, error) {
+	before := t.Clone()
+	action := u.apply(t, now)
+	if err := t.Validate(); err != nil {
+		return "", err
+	}
+	if err := (names{u.Roles, u.Groups, u.Licenses}).give(tx, t); err != nil {
+		return "", err
+	}
+	if err := enactUpdate(tx, before, t, u, now); err != nil {
+		return "", err
+	}
+	return action, grant(tx, p, t, heldByToken(before))
 }
 
 // apply changes t and returns the action that names the change best.
