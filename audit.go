@@ -44,6 +44,7 @@ const (
 	ActionPermissionDelete = "permission.delete"
 	ActionKeyRotate        = "key.rotate"
 	ActionKeyDrop          = "key.drop"
+	ActionDerivedRevoke    = "token.derived_revoke" // of one derived token alone
 	ActionSigningKeyCreate = "signing_key.create"
 	ActionSigningKeyRetire = "signing_key.retire" // it will sign no more from an instant on
 	ActionSigningKeyRevoke = "signing_key.revoke" // what it signed is refused

@@ -78,6 +78,14 @@ func ParsePatterns(field string, texts []string) (Patterns, error) {
 // String returns the text that was parsed.
 func (p Pattern) String() string { return p.text }
 
+func (p Patterns) texts() []string {
+	var texts []string
+	for _, pattern := range p {
+		texts = append(texts, pattern.text)
+	}
+	return texts
+}
+
 // Match reports whether a request is allowed: by an empty list always, else by the first pattern that fits. The method
 // must come from [CanonicalMethod] and the path from [CanonicalPath] (and [JudgedPath]): dot segments and other
 // spellings are not looked for again. Where the list is not empty, an empty path matches nothing, an empty method

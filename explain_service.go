@@ -75,6 +75,7 @@ func (r *ExplainRequest) validateTexts() error {
 type explaining struct {
 	Explanation
 	r      *VerifyRequest
+	claims *DerivedClaims // of a derived token; nil = it is a secret
 	f      *facts
 	owner  *ownerRecord
 	digest Digest
@@ -111,6 +112,9 @@ func (s *Service) explain(ctx context.Context, p Principal, id TokenID, x *expla
 	if x.Verdict.Rights, err = s.cache.directory.rightsOfToken(ctx, x.f, x.owner); err != nil {
 		return err
 	}
+	if x.claims != nil {
+		x.Verdict.Derived, x.Verdict.Rights = x.claims.ID, x.claims.Rights(x.Verdict.Rights, x.Verdict.At)
+	}
 	x.decide()
 	x.permit()
 	return s.explainLimit(ctx, x)
@@ -122,6 +126,11 @@ func (s *Service) present(ctx context.Context, p Principal, t *Token, x *explain
 	var id KeyID
 	if t != nil {
 		id = t.Secret.KeyID
+	} else if s.isDerived(x.r.Secret) {
+		if ok, err := s.presentDerived(ctx, x); err != nil || !ok {
+			return false, err
+		}
+		id = x.claims.KeyID
 	} else {
 		presented, err := s.recogniseSecret(ctx, x.r.Secret, x.r.Address)
 		if err != nil {
@@ -132,18 +141,38 @@ func (s *Service) present(ctx context.Context, p Principal, t *Token, x *explain
 		}
 		id, x.digest = presented.KeyID, presented.Digest
 	}
-	if x.f, err = s.cache.get(ctx, id, x.Verdict.At); err == nil {
-		x.owner, err = s.cache.ownerOf(ctx, x.f)
-	}
+	x.f, x.owner, err = s.parentOf(ctx, id, x.Verdict.At)
 	if err != nil && ErrorCode(err) != CodeNotFound {
 		return false, err
 	}
-	if t != nil && err == nil {
+	if (t != nil || x.claims != nil) && err == nil {
 		x.digest = x.f.digest
 	}
 	ok := err == nil && x.f.digest.Equal(x.digest) &&
 		authorize(p, &Token{ID: x.f.id, Owner: x.owner.owner}, PermissionTokensRead) == nil
 	return x.step(ReasonNotFound, ok, "The token is on record", "No token has this secret"), nil
+}
+
+// presentDerived reads a derived token; false means that it is not good, whatever its API token is.
+func (s *Service) presentDerived(ctx context.Context, x *explaining) (ok bool, err error) {
+	c, err := s.readDerived(ctx, x.r.Secret, x.Verdict.At)
+	if err != nil && ErrorCode(err) != CodeUnauthenticated {
+		return false, err
+	}
+	const good = "The derived token is one of ours"
+	if err != nil {
+		return x.step(ReasonMalformed, false, good, "The JWT is none of ours: changed, or signed by no key in use"), nil
+	}
+	switch reason := c.judge(x.r.Audience, x.Verdict.At); {
+	case reason == ReasonExpired:
+		return x.step(reason, false, "", "The derived token expired at "+instantText(c.ExpiresAt.UnixNano())), nil
+	case reason != ReasonAllowed:
+		return x.step(reason, false, "", "The derived token is for somebody else"), nil
+	case s.derived.revoked(c.ID):
+		return x.step(ReasonRevoked, false, "", "The derived token was revoked, and it alone"), nil
+	}
+	x.claims = c
+	return x.step(ReasonMalformed, true, good, ""), nil
 }
 
 // decide tells of the steps of the function with that name.
@@ -210,8 +239,11 @@ func (x *explaining) endpoint() {
 	if x.r.Path == "" || x.r.Method == "" {
 		call = orDefault(call, "a call") + " of which not all was told"
 	}
-	x.step(ReasonEndpointNotAllowed, patterns.Match(x.r.Method, x.r.Path), good,
-		"It may call "+strings.Join(texts, ", ")+", not "+call)
+	allowed := patterns.Match(x.r.Method, x.r.Path)
+	if x.claims != nil && allowed && !x.claims.AllowsEndpoint(x.r.Method, x.r.Path) {
+		allowed, texts = false, x.claims.Endpoints
+	}
+	x.step(ReasonEndpointNotAllowed, allowed, good, "It may call "+strings.Join(texts, ", ")+", not "+call)
 }
 
 // explainLimit looks at the limit without booking. A cost that can never pass is an error only where Verify would come

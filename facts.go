@@ -172,9 +172,24 @@ func (f *facts) allowsAddress(address netip.Addr) bool {
 // decide judges a secret against the facts about its token, and permitRequest what its holder wants to do. Both are pure: the
 // same arguments give the same reason. The order is a promise (S2-11).
 func decide(f *facts, owner *ownerRecord, presented Digest, r *VerifyRequest, now int64) Reason {
-	switch {
-	case !f.digest.Equal(presented):
+	if !f.digest.Equal(presented) {
 		return ReasonNotFound
+	}
+	return decideProven(f, owner, r, now)
+}
+
+// decideProven is decide for a secret that is proven by other means.
+func decideProven(f *facts, owner *ownerRecord, r *VerifyRequest, now int64) Reason {
+	reason := f.standing(owner, now)
+	if reason == ReasonAllowed && !f.allowsAddress(r.Address) {
+		return ReasonAddressNotAllowed
+	}
+	return reason
+}
+
+// standing judges a secret whatever is asked for and from wherever.
+func (f *facts) standing(owner *ownerRecord, now int64) Reason {
+	switch {
 	case f.revoked:
 		return ReasonRevoked
 	case f.extras.endsAt != 0 && now >= f.extras.endsAt:
@@ -187,8 +202,6 @@ func decide(f *facts, owner *ownerRecord, presented Digest, r *VerifyRequest, no
 		return ReasonNotYetValid
 	case !owner.Active:
 		return ReasonOwnerDisabled
-	case !f.allowsAddress(r.Address):
-		return ReasonAddressNotAllowed
 	}
 	return ReasonAllowed
 }

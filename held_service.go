@@ -75,11 +75,14 @@ func (s *Service) hold(ctx context.Context, p Presented) (*facts, Verdict, error
 // RevokeHeld ends for good the token of which a secret is presented, whatever state the token is in and wherever the
 // secret comes from: a credential that somebody found and reports must die. The secret before the current one counts as
 // long as it verifies; later, its use is dealt with as reuse, and the token lives. The next request with any secret of
-// the token is refused.
+// the token is refused. A derived token ends alone.
 //
 // Nothing tells whether there was such a token: whatever is presented, the answer is nil, after one look-up and one
 // write; the error is of code unavailable when the store does not answer.
 func (s *Service) RevokeHeld(ctx context.Context, p Presented) error {
+	if s.isDerived(p.Secret) {
+		return s.revokeHeldDerived(ctx, p)
+	}
 	presented, err := s.recogniseSecret(ctx, p.Secret, p.Origin.Address)
 	if err != nil {
 		return err
@@ -97,6 +100,22 @@ func (s *Service) RevokeHeld(ctx context.Context, p Presented) error {
 		return s.store.Ping(ctx)
 	}
 	return s.revokeHeld(ctx, known.Token, p.Origin, now)
+}
+
+// revokeHeldDerived is RevokeHeld for what looks like a derived token.
+func (s *Service) revokeHeldDerived(ctx context.Context, p Presented) error {
+	now := s.timestamp()
+	c, err := s.readDerived(ctx, p.Secret, now)
+	if err != nil || !now.Before(c.ExpiresAt) {
+		if err != nil && ErrorCode(err) != CodeUnauthenticated {
+			return err
+		}
+		return s.store.Ping(ctx)
+	}
+	if err = s.revokeDerived(ctx, c, p.Origin, now); ErrorCode(err) == CodeNotFound { // the API token is deleted
+		return nil
+	}
+	return err
 }
 
 func (s *Service) revokeHeld(ctx context.Context, held *Token, from Origin, now time.Time) error {

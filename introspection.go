@@ -8,11 +8,12 @@ import (
 // Introspection tells what a secret is good for, apart from any request (RFC 7662). The zero Introspection says that it
 // is good for nothing now.
 type Introspection struct {
-	Token   *Token    // nil = not active
-	Rights  *Rights   // what the token may do
-	Subject Subject   // on whose behalf
-	KeyID   KeyID     // of the secret
-	EndsAt  time.Time // the secret is good no more from this instant on, unless something changes; zero = no such instant
+	Token   *Token         // nil = not active
+	Rights  *Rights        // what the token may do
+	Subject Subject        // on whose behalf
+	KeyID   KeyID          // of the secret
+	Derived *DerivedClaims // of the derived token that was shown; nil = it was a secret
+	EndsAt  time.Time      // the secret is good no more from this instant on, unless something changes; zero = no such instant
 }
 
 // Active reports whether the secret is good: every request with it that its token's endpoints, networks, rights and
@@ -25,6 +26,9 @@ func (i *Introspection) Active() bool { return i.Token != nil }
 // unavailable when the store did not answer.
 func (s *Service) Introspect(ctx context.Context, secret Secret) (Introspection, error) {
 	v := Verdict{At: s.now()}
+	if s.isDerived(secret) {
+		return s.introspectDerived(ctx, secret, v.At)
+	}
 	f, owner, err := s.prove(ctx, &VerifyRequest{Secret: secret, DryRun: true}, &v)
 	if err != nil || v.Reason != ReasonAllowed && v.Reason != ReasonAddressNotAllowed { // no address was told
 		return Introspection{}, err
@@ -59,4 +63,39 @@ func earliest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// introspectDerived is Introspect for what looks like a derived token. For whom it is has no part in it: whoever asks
+// has to look at the audience.
+func (s *Service) introspectDerived(ctx context.Context, jwt Secret, now time.Time) (Introspection, error) {
+	c, err := s.readDerived(ctx, jwt, now)
+	if ErrorCode(err) == CodeUnauthenticated {
+		return Introspection{}, nil
+	}
+	if err != nil || !now.Before(c.ExpiresAt) || s.derived.revoked(c.ID) {
+		return Introspection{}, err
+	}
+	f, owner, err := s.parentOf(ctx, c.KeyID, now)
+	if err != nil || f.standing(owner, now.UnixNano()) != ReasonAllowed {
+		return Introspection{}, unlessNotFound(err)
+	}
+	parent, err := s.cache.directory.rightsOfToken(ctx, f, owner)
+	if err != nil {
+		return Introspection{}, err
+	}
+	t, err := s.store.Token(ctx, f.id)
+	if err != nil || t.Revoked() { // since it was judged
+		return Introspection{}, unlessNotFound(err)
+	}
+	t.Owner.Name = owner.Name
+	return Introspection{
+		Token: t, Rights: c.Rights(parent, now), Subject: f.subject(owner), KeyID: c.KeyID, EndsAt: c.ExpiresAt, Derived: c,
+	}, nil
+}
+
+func unlessNotFound(err error) error {
+	if ErrorCode(err) == CodeNotFound {
+		return nil
+	}
+	return err
 }

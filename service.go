@@ -35,6 +35,8 @@ type Options struct {
 	KeepEvents      time.Duration    // raw usage; 0 = 30 days
 	KeepHours       time.Duration    // hourly rollups; 0 = 2 years
 	LeakAction      LeakAction       // on tokens whose secrets are found in public; "" = LeakRevoke
+	JWT             JWTFormat        // of derived tokens; nil = there are none
+	DerivedLifetime time.Duration    // of derived tokens at most, up to MaxDerivedLifetime; 0 = DefaultDerivedLifetime
 	SigningKeyAge   time.Duration    // after which the signing key is rotated; 0 = DefaultSigningKeyAge, below = never
 	Passwords       PasswordHasher   // nil = nobody signs in with a password
 	SlowDigests     SlowDigests      // nil = secrets that bcrypt or argon2 digested elsewhere are unknown
@@ -74,6 +76,7 @@ type Service struct {
 	anchored  anchored
 	signing   signing
 	foreign   *foreignGuard
+	derived   derivedState
 }
 
 // New returns a Service over o.Store. It refuses, with code conflict, a key ring that lacks a key under which the
@@ -103,6 +106,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s.keys.Store(ring)
 	if err := s.sealOld(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.loadDerived(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.usage.load(ctx, s.store); err != nil {
@@ -145,6 +151,7 @@ func (s *Service) setDefaults() {
 	o.FlushInterval = orDefault(o.FlushInterval, 200*time.Millisecond)
 	o.KeepEvents = orDefault(o.KeepEvents, 30*24*time.Hour)
 	o.KeepHours = orDefault(o.KeepHours, 2*365*24*time.Hour)
+	o.DerivedLifetime = min(orDefault(o.DerivedLifetime, DefaultDerivedLifetime), MaxDerivedLifetime)
 	o.SigningKeyAge = orDefault(o.SigningKeyAge, DefaultSigningKeyAge)
 	if s.usage.journal = o.Journal; s.usage.journal == nil {
 		s.usage.journal = newMemoryJournal(o.UsageBuffer)
@@ -204,6 +211,7 @@ func (s *Service) Run(ctx context.Context) error {
 	every(time.Minute, "prune sessions", s.pruneSessions)
 	every(10*time.Second, "flush denials", s.FlushDenials)
 	every(time.Minute, "tend signing keys", s.tendSigningKeys)
+	every(time.Minute, "forget derived tokens", s.tendDerived)
 	every(anchorInterval, "anchor the audit log", s.Anchor)
 	<-ctx.Done()
 	jobs.Wait()
@@ -233,6 +241,7 @@ func (s *Service) txUnder(ctx context.Context, keys *KeyRing, f func(tx Tx) erro
 	})
 	s.cache.apply(commit)
 	s.signing.apply(commit)
+	s.derived.apply(commit, begun)
 	if err == nil {
 		s.counters.changes.add(s.now().Sub(begun))
 	}

@@ -24,6 +24,8 @@ type CredentialType string
 const (
 	CredentialToken CredentialType = "token"
 	CredentialJWT   CredentialType = "jwt"
+	// CredentialDerived is a derived token; the event has the id of the API token, which accounts for it.
+	CredentialDerived CredentialType = "derived"
 )
 
 // UsageEvent is one request, as S2-30 asks for it.

@@ -64,6 +64,7 @@ type VerifyRequest struct {
 	Licenses    []string        // names; a seat of each is needed
 	Rights      bool            // a remote Verifier is to tell Verdict.Rights, too
 	Cost        int64           // units of the limits; 0 = 1
+	Audience    string          // for whom a derived token must be; "" = Latchward itself
 	DryRun      bool            // judge only: book no cost, move no clock, count nothing
 }
 
@@ -78,6 +79,7 @@ type Verdict struct {
 	At      time.Time // when it was judged
 	Path    string    // the judged path in canonical form; "" when it was not told or has none
 	Limit   LimitStatus
+	Derived string // id of the derived token that was presented; "" = the token's own secret was, or nothing proven
 }
 
 // VerdictToken is what a verdict tells about the token. Its slice and map are shared: read them, never change them.
@@ -98,6 +100,17 @@ func (v *Verdict) Allowed() bool { return v.Reason == ReasonAllowed }
 // secret was proven, or a signed-in person was.
 func (v *Verdict) Tracked() bool {
 	return !v.Reason.Unproven() && (v.Token.ID != 0 || v.Subject.ID != 0)
+}
+
+// Credential returns which type of credential the verdict is about.
+func (v *Verdict) Credential() CredentialType {
+	switch {
+	case v.Derived != "":
+		return CredentialDerived
+	case v.Token.ID != 0:
+		return CredentialToken
+	}
+	return CredentialJWT
 }
 
 // RetryAfter returns how long a caller over its limit should wait: whole seconds, at least 1; 0 when the verdict is

@@ -27,6 +27,9 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 		return nil
 	}
 	v.Path = r.Path
+	if s.isDerived(r.Secret) {
+		return s.verifyDerived(ctx, r, v)
+	}
 	f, owner, err := s.prove(ctx, r, v)
 	if v.Reason == ReasonRotated && !r.DryRun {
 		s.reused(ctx, f.id, r, v.At)

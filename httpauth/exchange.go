@@ -48,10 +48,10 @@ func (e *exchange) describe(r *http.Request, v *latchward.Verdict, path string, 
 // was.
 func EventOf(v *latchward.Verdict) latchward.UsageEvent {
 	if v.Token.ID != 0 {
-		return latchward.UsageEvent{Reason: v.Reason, Credential: latchward.CredentialToken, TokenID: v.Token.ID}
+		return latchward.UsageEvent{Reason: v.Reason, Credential: v.Credential(), TokenID: v.Token.ID}
 	}
 	return latchward.UsageEvent{
-		Reason: v.Reason, Credential: latchward.CredentialJWT, UserID: latchward.UserID(v.Subject.ID),
+		Reason: v.Reason, Credential: v.Credential(), UserID: latchward.UserID(v.Subject.ID),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/jwt"
 )
 
 // Judge asks for the verdict on an HTTP request. [Require] and the gateway share it, so that they cannot disagree.
@@ -25,6 +26,7 @@ type Judge struct {
 	Licenses    []string                  // names; a request needs a seat of each
 	Rights      bool                      // verdicts are to tell Verdict.Rights, also those of a remote Verifier
 	Cost        func(*http.Request) int64 // units of the limits, at least 1; nil = 1
+	Audience    string                    // for whom derived tokens must be; "" = Latchward itself
 	Now         func() time.Time          // for verdicts that need no Verifier; nil = time.Now
 
 	dryRun bool // asks without booking a cost
@@ -93,13 +95,13 @@ func (j *Judge) judgeAt(r *http.Request, path string, address netip.Addr) (latch
 	switch {
 	case reason != "":
 		return j.refuse(reason), nil
-	case LooksLikeJWT(secret):
+	case LooksLikeJWT(secret) && !jwt.IsDerived(secret): // which stands for an API token, and never for a person
 		return j.person(r.Context(), secret)
 	}
 	return j.Verifier.Verify(r.Context(), latchward.VerifyRequest{
 		Secret: secret, Method: method, Path: path, Address: address,
 		Permissions: j.Permissions, Query: j.Query, Licenses: j.Licenses, Rights: j.Rights,
-		Cost: j.cost(r), DryRun: j.dryRun,
+		Cost: j.cost(r), Audience: j.Audience, DryRun: j.dryRun,
 	})
 }
 

@@ -30,6 +30,7 @@ type Options struct {
 	Licenses    []string                  // names; every request needs a seat of each
 	Rights      bool                      // Verdict.Rights are to be told, also by a remote Verifier
 	Cost        func(*http.Request) int64 // units of the limits, at least 1; nil = 1
+	Audience    string                    // for whom derived tokens must be; "" = Latchward itself
 	Guard       *Guard                    // bounds attempts with invalid credentials; nil = does not
 	Now         func() time.Time          // nil = time.Now
 }
@@ -57,7 +58,7 @@ func Require(v latchward.Verifier, o Options) func(http.Handler) http.Handler {
 	}
 	judge := Judge{
 		Verifier: v, Persons: o.Persons, Proxies: o.Proxies, Base: base, Prefix: o.Prefix,
-		Permissions: o.Permissions, Query: o.Query, Licenses: o.Licenses, Rights: o.Rights, Cost: o.Cost, Now: o.Now,
+		Permissions: o.Permissions, Query: o.Query, Licenses: o.Licenses, Rights: o.Rights, Cost: o.Cost, Audience: o.Audience, Now: o.Now,
 	}
 	return func(next http.Handler) http.Handler { return &required{judge: judge, options: o, next: next} }
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/jwt"
 )
 
 // A Surface is one way to ask for a verdict: the service itself, or something that translates for it.
@@ -66,6 +67,10 @@ type WorldToken struct {
 //	advance 60s                                                              moves the clock
 //	disable|enable|revoke|rotate|delete|sweep TOKEN                          changes a token
 //	disable-user|enable-user|remove-user USER
+//	derive TOKEN NAME [permission=P…] [endpoint=E…] [audience=A] [address=IP] [lifetime=D]
+//	                                                                         exchanges it, which costs a unit; + is a space
+//	revoke-derived NAME                                                      ends that one alone
+//	rotate-signing|revoke-signing NOW                                        the signing key, with an overlap or at once
 //	endpoints|limit TOKEN VALUE                                              changes what it may
 //	user-roles|user-groups|user-licenses USER LIST                           changes what a user has
 //	token-permissions|token-roles|token-groups|token-licenses TOKEN LIST     changes what a token has
@@ -156,7 +161,7 @@ func (w *table) create(t *testing.T, world World, store latchward.Store) {
 		t.Fatal(err)
 	}
 	ctx := Local(t.Context())
-	w.service, err = latchward.New(ctx, latchward.Options{Store: store, Keys: ring, Now: w.clock})
+	w.service, err = latchward.New(ctx, latchward.Options{Store: store, Keys: ring, Now: w.clock, JWT: jwt.Format{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,6 +330,12 @@ func (w *table) do(ctx context.Context, words []string) error {
 	case "disable", "enable":
 		active := words[0] == "enable"
 		_, err = s.UpdateToken(ctx, id, latchward.TokenUpdate{Active: &active})
+	case "derive":
+		err = w.derive(ctx, words[1:])
+	case "revoke-derived":
+		err = s.RevokeHeld(ctx, latchward.Presented{Secret: w.secrets[words[1]]})
+	case "rotate-signing", "revoke-signing":
+		err = s.RotateSigningKey(ctx, latchward.SigningRotation{Emergency: words[0] == "revoke-signing"})
 	case "endpoints":
 		endpoints := words[2:]
 		_, err = s.UpdateToken(ctx, id, latchward.TokenUpdate{AllowedEndpoints: &endpoints})

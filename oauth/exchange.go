@@ -33,6 +33,7 @@ const DefaultLifetime = time.Hour
 const (
 	paramName      = "latchward_name"
 	paramExpiresIn = "latchward_expires_in"
+	paramEndpoint  = "latchward_endpoint" // repeatable
 )
 
 const bearer = "Bearer"
@@ -50,7 +51,7 @@ type TokenReply struct {
 
 // token answers the token endpoint (RFC 6749 §3.2).
 func (h *handler) token(w http.ResponseWriter, r *http.Request) error {
-	f, err := readForm(w, r, "resource", "audience")
+	f, err := readForm(w, r, "resource", "audience", paramEndpoint)
 	if err != nil {
 		return err
 	}

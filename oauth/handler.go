@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
+	"github.com/latchward/latchward/internal/jwt"
 )
 
 // Where the endpoints are, from the root of the issuer.
@@ -42,6 +43,8 @@ type handler struct {
 	routes  map[string]route
 	pulse   pulse
 
+	statusLists route
+
 	revocations *httpauth.Guard
 }
 
@@ -66,7 +69,9 @@ func Handler(o Options) http.Handler {
 		IntrospectPath: {http.MethodPost, h.introspect},
 		RevokePath:     {http.MethodPost, h.revoke},
 		MetadataPath:   {http.MethodGet, h.metadata},
+		KeysPath:       {http.MethodGet, h.publicKeys},
 	}
+	h.statusLists = route{http.MethodGet, h.statusList}
 	return h
 }
 
@@ -84,6 +89,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	route, ok := h.routes[r.URL.EscapedPath()]
+	if !ok && strings.HasPrefix(r.URL.EscapedPath(), jwt.StatusListsPath) {
+		route, ok = h.statusLists, true
+	}
 	if !ok {
 		return &fault{status: http.StatusNotFound, code: codeInvalidRequest, text: "There is nothing at this address"}
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/latchward/latchward"
-	"github.com/latchward/latchward/httpauth"
 )
 
 // Introspection is what a resource server learns about a token (RFC 7662 §2.2). Of one that is not active it learns
@@ -22,7 +21,9 @@ type Introspection struct {
 	NotBefore int64  `json:"nbf,omitempty"`
 	Subject   string `json:"sub,omitempty"` // on whose behalf: "user:3", or "token:7" for a service token
 	Issuer    string `json:"iss,omitempty"`
-	ID        string `json:"jti,omitempty"` // names the secret: another one after a rotation
+	ID        string `json:"jti,omitempty"` // names the secret: another one after a rotation; or the derived token
+	// Audience is whom a derived token is for; none for an API token.
+	Audience []string `json:"aud,omitempty"`
 
 	*Restrictions
 }
@@ -68,9 +69,6 @@ func (h *handler) introspect(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) introspection(r *http.Request, token latchward.Secret) (Introspection, error) {
-	if httpauth.LooksLikeJWT(token) {
-		return Introspection{}, nil // none of ours
-	}
 	i, err := h.service.Introspect(r.Context(), token)
 	if err != nil || !i.Active() {
 		return Introspection{}, err
@@ -93,6 +91,9 @@ func (h *handler) describeToken(i *latchward.Introspection) Introspection {
 	}
 	if len(t.AllowedEndpoints) > 0 {
 		told.Endpoints = t.AllowedEndpoints
+	}
+	if d := i.Derived; d != nil {
+		told.ID, told.Audience, told.IssuedAt, told.Endpoints = d.ID, d.Audience, seconds(d.IssuedAt), d.Endpoints
 	}
 	for _, network := range t.AllowedNetworks {
 		told.Networks = append(told.Networks, network.String())

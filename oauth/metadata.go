@@ -19,6 +19,8 @@ type Metadata struct {
 	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 
+	KeysURI string `json:"jwks_uri"` // of derived tokens and status lists
+
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	RevocationAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
 	ResponseTypes         []string `json:"response_types_supported"` // required, and none: there is no authorization endpoint
@@ -46,6 +48,7 @@ func (h *handler) describe() Metadata {
 		Issuer: h.Issuer, TokenEndpoint: h.Issuer + TokenPath, TokenEndpointAuthMethods: []string{"none"},
 		GrantTypes: []string{GrantExchange}, ResponseTypes: []string{}, Scopes: []string{ScopeOffline},
 		IntrospectionEndpoint: h.Issuer + IntrospectPath, IntrospectionAuthMethods: []string{"client_secret_basic", bearer},
+		KeysURI:            h.Issuer + KeysPath,
 		RevocationEndpoint: h.Issuer + RevokePath, RevocationAuthMethods: []string{"none"},
 	}
 }

@@ -76,8 +76,3 @@ func requestKey(r *http.Request) (string, error) {
 	}
 	return key, nil
 }
-
-// derive exchanges an API token for a JWT.
-func (h *handler) derive(*http.Request, form, latchward.Secret) (TokenReply, error) {
-	return TokenReply{}, invalidRequest("requested_token_type: this server makes no JWTs")
-}

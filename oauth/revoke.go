@@ -5,6 +5,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
+	"github.com/latchward/latchward/internal/jwt"
 )
 
 // RevocationsPerMinute is how many tokens may be revoked from one address, whatever they are.
@@ -32,7 +33,7 @@ func (h *handler) revoke(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	token := latchward.SecretFromText(f.get("token"))
-	if httpauth.LooksLikeJWT(token) {
+	if httpauth.LooksLikeJWT(token) && !jwt.IsDerived(token) {
 		return &fault{code: codeUnsupportedType, text: "A JWT ends by itself: end the session it comes from where that began"}
 	}
 	if err := h.service.RevokeHeld(r.Context(), latchward.Presented{Secret: token, Origin: origin}); err != nil {

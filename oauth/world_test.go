@@ -68,7 +68,8 @@ func newWorld(t testing.TB, change func(*oauth.Options)) *world {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.Service, err = latchward.New(t.Context(), latchward.Options{Store: memory.New(), Keys: ring, Now: w.clock, Logger: log})
+	w.Service, err = latchward.New(t.Context(), latchward.Options{Store: memory.New(), Keys: ring, Now: w.clock, Logger: log,
+		JWT: oauth.Format()})
 	if err != nil {
 		t.Fatal(err)
 	}

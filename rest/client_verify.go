@@ -57,6 +57,7 @@ func verifyRequestOf(r *latchward.VerifyRequest) (VerifyRequest, bool) {
 	asked := VerifyRequest{
 		Token: PlainSecret{r.Secret}, Method: r.Method, Path: r.Path, Permissions: r.Permissions, Cost: r.Cost,
 		Record: new(bool), DryRun: r.DryRun, Query: r.Query.String(), Licenses: r.Licenses, Rights: r.Rights,
+		Audience: r.Audience,
 	}
 	if r.Address.IsValid() {
 		asked.Address = r.Address.Unmap().WithZone("").String()
@@ -65,7 +66,7 @@ func verifyRequestOf(r *latchward.VerifyRequest) (VerifyRequest, bool) {
 }
 
 func verdictOf(reply *Verdict) latchward.Verdict {
-	v := latchward.Verdict{Reason: reply.Reason, At: reply.At.Time}
+	v := latchward.Verdict{Reason: reply.Reason, At: reply.At.Time, Derived: reply.Derived}
 	if !reply.Allowed && v.Reason == latchward.ReasonAllowed {
 		v.Reason = "" // contradicts itself; the zero reason is not allowed
 	}

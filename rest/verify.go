@@ -144,7 +144,7 @@ func (h *handler) decide(ctx context.Context, q *question) (latchward.Verdict, e
 	now := h.now()
 	e := h.events.Get().(*latchward.UsageEvent)
 	*e = latchward.UsageEvent{
-		At: now, TokenID: v.Token.ID, Credential: latchward.CredentialToken, Reason: v.Reason, Endpoint: v.Path,
+		At: now, TokenID: v.Token.ID, Credential: v.Credential(), Reason: v.Reason, Endpoint: v.Path,
 		Method: q.Method, Status: httpauth.StatusOf(v.Reason), Duration: max(0, now.Sub(v.At)), Address: q.Address,
 	}
 	h.service.Record(e)
@@ -195,6 +195,9 @@ func appendVerdict(b []byte, v *latchward.Verdict, rights bool) ([]byte, error) 
 	}
 	b = append(b, `,"at":`...)
 	b = appendTime(b, v.At)
+	if v.Derived != "" {
+		b = appendText(append(b, `,"derived":`...), v.Derived)
+	}
 	if rights && v.Rights != nil && err == nil {
 		b, err = appendJSON(append(b, `,"rights":`...), rightsOf(v.Rights), false)
 	}

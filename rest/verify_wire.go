@@ -22,6 +22,7 @@ type VerifyRequest struct {
 	Query       string      `json:"query,omitzero" null:"true" doc:"Needed beside them, such as (a.b OR c.d) AND NOT e.f."`
 	Licenses    []string    `json:"licenses,omitzero" null:"true" doc:"Names; a seat of each is needed."`
 	Rights      bool        `json:"rights,omitzero" null:"true" doc:"True to be told the rights, too."`
+	Audience    string      `json:"audience,omitzero" null:"true" doc:"For whom a derived token must be; Latchward itself when missing."`
 }
 
 // Verdict is the answer to a [VerifyRequest].
@@ -33,6 +34,7 @@ type Verdict struct {
 	Limits     []LimitStatus    `json:"limits"`
 	RetryAfter int64            `json:"retry_after,omitzero" doc:"Seconds to wait, when over a limit."`
 	At         Time             `json:"at,omitzero" doc:"When it was judged."`
+	Derived    string           `json:"derived,omitzero" doc:"The jti, when a derived token was presented."`
 	Rights     *VerdictRights   `json:"rights,omitzero" doc:"When asked for; missing where they were not looked at."`
 	Error      string           `json:"error,omitzero" doc:"In a batch: why this item could not be judged."`
 	Code       latchward.Code   `json:"code,omitzero" doc:"In a batch: the kind of error."`
@@ -115,7 +117,7 @@ func readQuestion(s *shape.Scanner, q *question, known *queries) error {
 }
 
 var questionMembers = [...]string{
-	"token", "method", "path", "address", "permissions", "cost", "record", "dry_run", "query", "licenses", "rights",
+	"token", "method", "path", "address", "permissions", "cost", "record", "dry_run", "query", "licenses", "rights", "audience",
 }
 
 func questionMember(name []byte) int {
@@ -164,8 +166,11 @@ func (q *question) read(s *shape.Scanner, i int, known *queries) (err error) {
 		}
 	case 9:
 		q.Licenses, err = s.Texts()
-	default:
+	case 10:
 		q.VerifyRequest.Rights, err = s.Boolean()
+	default:
+		text, err = s.Text()
+		q.Audience = string(text)
 	}
 	return err
 }

@@ -61,6 +61,9 @@ type Config struct {
 
 	OAuthIssuer string `key:"oauth.issuer" help:"https URL under which clients reach the API, and the issuer of its OAuth endpoints; by default that of the address, with localhost for loopback; off for no OAuth"`
 
+	DerivedLifetime time.Duration `key:"oauth.derived_lifetime" default:"5m" help:"of the JWTs that API tokens are exchanged for, at most; 1h at most"`
+	SigningDays     int           `key:"oauth.signing_key_days" default:"90" min:"0" max:"3650" help:"after which the key that signs them is rotated; 0 for never"`
+
 	OIDCIssuer      string           `key:"oidc.issuer" help:"https address of the OpenID provider at which people sign in, as its discovery document has it"`
 	OIDCClientID    string           `key:"oidc.client_id" help:"what the provider knows Latchward by; its redirect URI is /signin/oidc/callback below pages.url"`
 	OIDCSecret      latchward.Secret `key:"oidc.client_secret" help:"what Latchward proves itself to the provider with; none for a public client"`

@@ -10,6 +10,7 @@ import (
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/httpauth"
 	"github.com/latchward/latchward/journal"
+	"github.com/latchward/latchward/oauth"
 	"github.com/latchward/latchward/rest"
 	"github.com/latchward/latchward/signin"
 	"github.com/latchward/latchward/sqlite"
@@ -76,6 +77,7 @@ func (k *core) openService(ctx context.Context) error {
 		KeepEvents: time.Duration(c.EventsDays) * day, KeepHours: time.Duration(c.HoursDays) * day, Logger: k.log,
 		Passwords: signin.NewPasswords(signin.PasswordOptions{}), SlowDigests: slowDigests{},
 		LeakAction: latchward.LeakAction(c.LeakAction),
+		JWT:        oauth.Format(), DerivedLifetime: c.DerivedLifetime, SigningKeyAge: c.signingKeyAge(),
 	}
 	if k.journal != nil {
 		options.Journal = k.journal
@@ -88,6 +90,14 @@ func (k *core) openService(ctx context.Context) error {
 		k.keys.path = c.keysPath()
 	}
 	return k.keys.resume(ctx, ring)
+}
+
+// signingKeyAge returns the age at which a signing key is rotated; below zero for never.
+func (c *Config) signingKeyAge() time.Duration {
+	if c.SigningDays == 0 {
+		return -1
+	}
+	return time.Duration(c.SigningDays) * 24 * time.Hour
 }
 
 func (k *core) close() error {

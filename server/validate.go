@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/oauth"
@@ -75,6 +76,9 @@ func (c *Config) validateJWT() []fault {
 	if c.JWKSURL != "" && !secureURL(c.JWKSURL) {
 		faults = append(faults, fault{"", "jwt.jwks_url", "must be an https address: whoever can change the answer can " +
 			"sign in as anybody"})
+	}
+	if c.DerivedLifetime < 10*time.Second {
+		faults = append(faults, fault{"", "oauth.derived_lifetime", "must be at least 10s"})
 	}
 	if c.Issuer == "" {
 		faults = append(faults, fault{"", "jwt.issuer", "must not be empty: it is always compared"})

@@ -1,0 +1,52 @@
+package oauth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+
+	"github.com/latchward/latchward"
+)
+
+// KeysPath is where the keys are that verify what Latchward signs.
+const KeysPath = Root + "jwks"
+
+// publicKeys answers with the keys that verify derived tokens and status lists, as a JWK set (RFC 7517 §5, RFC 8037
+// §2). It may be kept for [latchward.SigningKeysMaxAge]: a key is in it for longer before it signs anything. In an
+// emergency a key leaves it at once; ask with the ETag to learn of that sooner.
+func (h *handler) publicKeys(w http.ResponseWriter, r *http.Request) error {
+	keys, err := h.service.PublicKeys(r.Context())
+	if err != nil {
+		return err
+	}
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, k := range keys {
+		set.Keys = append(set.Keys, jose.JSONWebKey{
+			Key: k.Key, KeyID: k.ID, Algorithm: string(jose.EdDSA), Use: "sig",
+		})
+	}
+	body, err := json.Marshal(set)
+	if err != nil {
+		return err
+	}
+	serve(w, r, "application/jwk-set+json", latchward.SigningKeysMaxAge, append(body, '\n'))
+	return nil
+}
+
+// serve answers with what everybody may see and keep for a while: no credential has a part in it.
+func serve(w http.ResponseWriter, r *http.Request, media string, age time.Duration, body []byte) {
+	header := w.Header()
+	header.Del("Pragma")
+	header.Del("Vary")
+	header.Set("Cache-Control", "public, max-age="+strconv.FormatInt(int64(age/time.Second), 10))
+	header.Set("Content-Type", media)
+	sum := sha256.Sum256(body)
+	header.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
