@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -25,10 +24,7 @@ func (u *usagePipeline) load(ctx context.Context, store UsageStore) error {
 	if err != nil {
 		return fmt.Errorf("reading the endpoints of usage: %w", err)
 	}
-	u.names.known = map[string]struct{}{}
-	for _, name := range names {
-		u.names.known[name] = struct{}{}
-	}
+	u.names = newEndpointNames(names)
 	if u.done, err = store.UsageOffset(ctx, u.journal.Node()); err != nil {
 		return fmt.Errorf("reading how much usage was stored: %w", err)
 	}
@@ -160,43 +156,6 @@ func (s *Service) pruneUsage(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// endpointNames bounds how many endpoints rollups tell apart (bar 99): names are learnt from requests that were let in
-// and reached something, up to a cap, and a few from others, so that an owner sees what a token tries in vain without
-// whoever holds it being able to fill the table. Everything else counts as OtherEndpoint.
-type endpointNames struct {
-	known map[string]struct{}
-	vain  int // names learnt since the start from requests that were refused or led nowhere
-}
-
-const (
-	maxEndpointNames = 2_000
-	maxVainNames     = 200
-)
-
-func (n *endpointNames) of(events []UsageEvent) []string {
-	names := make([]string, len(events))
-	for i := range events {
-		names[i] = n.name(&events[i])
-	}
-	return names
-}
-
-func (n *endpointNames) name(e *UsageEvent) string {
-	if _, ok := n.known[e.Endpoint]; ok {
-		return e.Endpoint
-	}
-	vain := !e.Accepted() || e.Status == 404 || e.Status == 405
-	if len(n.known) >= maxEndpointNames || vain && n.vain >= maxVainNames {
-		return OtherEndpoint
-	}
-	if vain {
-		n.vain++
-	}
-	name := strings.Clone(e.Endpoint)
-	n.known[name] = struct{}{}
-	return name
 }
 
 // TokenUsage returns what a token did in the last days, 1 to MaxUsageDays (S2-26).

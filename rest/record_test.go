@@ -150,7 +150,7 @@ func reporter(t testing.TB, o rest.ClientOptions, f roundTrip) *rest.Client {
 
 func event(i int) *latchward.UsageEvent {
 	return &latchward.UsageEvent{
-		TokenID: 1, Endpoint: fmt.Sprintf("/e/%d", i), Method: "GET", Status: 200, Reason: latchward.ReasonAllowed, At: start,
+		TokenID: 1, Endpoint: fmt.Sprintf("/e/%c", 'a'+i%26), Method: "GET", Status: 200, Reason: latchward.ReasonAllowed, At: start,
 		Duration: 1500 * time.Microsecond, Address: netip.MustParseAddr("192.0.2.1"),
 	}
 }

@@ -39,7 +39,7 @@ type HourlyUsage struct {
 
 // EndpointUsage is one endpoint and method.
 type EndpointUsage struct {
-	Endpoint            string `json:"endpoint" doc:"Without base and query."`
+	Endpoint            string `json:"endpoint" doc:"Without base and query, and with {id} for segments that look like ids."`
 	Method              string `json:"method"`
 	Requests            int64  `json:"requests"`
 	AverageResponseTime int64  `json:"avg_response_time" doc:"Milliseconds."`
