@@ -160,7 +160,7 @@ func (f *Foreign) algorithm(digest string) (ForeignAlgorithm, error) {
 	case hex.EncodedLen(sha512.Size), base64.RawStdEncoding.EncodedLen(sha512.Size):
 		return ForeignSHA512, nil
 	}
-	return "", Invalid("algorithm", "say how the digest was made: one of %v", ForeignAlgorithms())
+	return "", Invalid("digest", "is not a whole digest by SHA-256, SHA-512, bcrypt or argon2")
 }
 
 func (f *Foreign) checkLookupPrefix(algorithm ForeignAlgorithm) error {

@@ -44,6 +44,9 @@ func heldOf(t *Token, f *facts, prefix string, now time.Time) HeldToken {
 		AllowedEndpoints: t.AllowedEndpoints, AllowedNetworks: t.AllowedNetworks,
 		ExpiresAt: t.ExpiresAt, IdleAt: t.IdleAt(), LastUsedAt: t.LastUsedAt, Prefix: TokenPrefix(prefix, f.keyID),
 	}
+	if f.keyID == t.Secret.KeyID || t.Imported != "" {
+		held.Prefix = t.Prefix // a secret that was made elsewhere does not begin with its key id
+	}
 	if !t.RetiresAt(now).IsZero() {
 		held.Retiring = t.Retiring
 		held.Retiring.Credential = Credential{} // recognising secrets is nobody else's business

@@ -91,11 +91,17 @@ func call[R any](ctx context.Context, c *Client, method, path string, query, bod
 
 // callBy is call by another HTTP client than c's.
 func callBy[R any](ctx context.Context, c *Client, by *http.Client, method, path string, query, body any) (R, error) {
-	var reply R
 	request, err := c.request(ctx, method, path, query, body)
 	if err != nil {
-		return reply, err
+		var none R
+		return none, err
 	}
+	return answerTo[R](c, by, request)
+}
+
+// answerTo sends a request and decodes the reply.
+func answerTo[R any](c *Client, by *http.Client, request *http.Request) (R, error) {
+	var reply R
 	response, err := by.Do(request)
 	if err != nil {
 		return reply, c.unavailable(err)

@@ -11,7 +11,7 @@ import (
 type RouteInfo struct {
 	Method, Path, ID         string
 	Public, Persons, Holders bool
-	Body, Reply              bool
+	Body, Lines, Reply       bool
 	Permission               string // that lets a service token in
 }
 
@@ -22,7 +22,7 @@ func Routes(h http.Handler) []RouteInfo {
 		list = append(list, RouteInfo{
 			Method: r.method, Path: r.path, ID: r.id, Public: r.public(), Persons: r.access == persons,
 			Holders: r.access == holders,
-			Body:    r.body != nil, Reply: r.reply != nil, Permission: r.permission,
+			Body:    r.body != nil, Lines: r.lines != nil, Reply: r.reply != nil, Permission: r.permission,
 		})
 	}
 	return list

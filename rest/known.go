@@ -52,6 +52,10 @@ func enumOf(t reflect.Type) []string {
 		return texts(latchward.TokenSorts()...)
 	case reflect.TypeFor[latchward.SubjectType]():
 		return texts(latchward.SubjectUser, latchward.SubjectToken)
+	case reflect.TypeFor[latchward.ForeignAlgorithm]():
+		return texts(latchward.ForeignAlgorithms()...)
+	case reflect.TypeFor[latchward.ImportStatus]():
+		return texts(latchward.ImportStatuses()...)
 	case reflect.TypeFor[latchward.OwnerType]():
 		return texts(latchward.OwnerUser, latchward.OwnerGroup)
 	}

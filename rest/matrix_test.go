@@ -23,7 +23,7 @@ type matrixActor struct {
 	service bool   // of the kind service
 }
 
-const everyTokenPermission = "tokens.create tokens.read tokens.update tokens.rotate tokens.revoke tokens.delete"
+const everyTokenPermission = "tokens.create tokens.read tokens.update tokens.rotate tokens.revoke tokens.delete tokens.import"
 
 var matrixActors = []matrixActor{
 	{name: "anonymous"},
@@ -50,7 +50,8 @@ func (a *matrixActor) may(permission string) bool {
 type matrixRule struct{ object, permission string }
 
 var matrixRules = map[string]matrixRule{
-	"createToken": {}, "listTokens": {}, "usageOverview": {},
+	"importTokens": {"", "tokens.import"},
+	"createToken":  {}, "listTokens": {}, "usageOverview": {},
 	"getToken": {"token", "tokens.read"}, "tokenRights": {"token", "tokens.read"}, "tokenUsage": {"token", "tokens.read"},
 	"explain": {"token", "tokens.read"}, "updateToken": {"token", "tokens.update"},
 	"deleteToken": {"token", "tokens.delete"},
@@ -256,6 +257,8 @@ func TestPermissionsOfTokenRoutes(t *testing.T) {
 		switch {
 		case r.ID == "createToken":
 			want = latchward.PermissionTokensCreate
+		case r.ID == "importTokens":
+			want = latchward.PermissionTokensImport
 		case r.ID == "listTokens" || r.ID == "usageOverview":
 			want = latchward.PermissionTokensRead
 		case rule.object == "token" && r.ID != "explain":

@@ -69,6 +69,13 @@ func (d *openAPI) operation(r *route) object {
 		o.Set("requestBody", object{{"required", !r.bodyMayMiss}, {"content", d.content(jsonType, r.body)}})
 		d.Strict = false
 	}
+	if r.lines != nil {
+		d.Strict = true
+		o.Set("requestBody", object{
+			{"required", true}, {"description", "One JSON object on each line."}, {"content", d.content(ndjsonType, r.lines)},
+		})
+		d.Strict = false
+	}
 	responses := object{{strconv.Itoa(r.status), d.success(r)}}
 	for _, status := range r.failures() {
 		responses.Set(strconv.Itoa(status), d.failure(status))
@@ -169,7 +176,7 @@ func (r *route) failures() []int {
 	if strings.Contains(r.path, "{") {
 		list = append(list, http.StatusNotFound)
 	}
-	if r.body != nil {
+	if r.body != nil || r.lines != nil {
 		list = append(list, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if r.access == persons && r.method != http.MethodGet {

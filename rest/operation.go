@@ -44,6 +44,7 @@ type operation struct {
 	repeatable         bool         // Idempotency-Key is understood
 	permission         string       // that lets a service token in, too; "" = none does
 	query, body, reply *shape.Shape // nil = none
+	lines              *shape.Shape // of each line of a body of lines; nil = the body is not one
 	media              string       // of a reply that is not JSON
 	do                 func(o *operation, w http.ResponseWriter, r *http.Request, at place) (reply any, err error)
 	write              func(w http.ResponseWriter, r *http.Request) error // instead of do: answers by itself

@@ -30,6 +30,8 @@ func (h *handler) routes() []route {
 		{post, tokens + "/{id}/revoke", persons, "revokeToken", "End a token for good", revoke},
 		{post, tokens + "/{id}/rotate", persons, "rotateToken", "Give a token a new secret", rotate},
 
+		{post, ours + "/tokens/import", persons, "importTokens", "Import tokens made elsewhere", h.importOperation()},
+
 		{post, ours + "/verify", verifiers, "verify", "May the holder of a token make a request?", h.verifyOperation()},
 		{post, ours + "/verify/batch", verifiers, "verifyBatch", "Ask for several verdicts", h.batchOperation()},
 		{post, ours + "/usage", verifiers, "reportUsage", "Report requests served elsewhere", operate(h.reportUsage)},

@@ -144,6 +144,19 @@ var routeCases = map[string]routeCase{
 		target: "/api/api-tokens/2", body: `{"description":"x"}`, gone: "/api/api-tokens/99",
 		invalid: []invalidCase{{body: `{"rate_limit":0}`, field: "rate_limit"}, {body: `{"active":null}`, field: "active"}},
 	},
+	"importTokens": {
+		target: "/api/latchward/tokens/import?source=a.csv&first_line=2", member: 403,
+		body: `{"token":"acme-5Hk2mQ8ZtR4w","name":"Old"}`,
+		invalid: []invalidCase{
+			{body: "\n \n", field: ""},
+			{body: strings.Repeat("{}\n", 1001), field: "lines"},
+			{target: "/api/latchward/tokens/import?import=a%20b", body: "{}", field: "import"},
+			{target: "/api/latchward/tokens/import?import=" + strings.Repeat("a", 129), body: "{}", field: "import"},
+			{target: "/api/latchward/tokens/import?dry_run=yes", body: "{}", field: "dry_run"},
+			{target: "/api/latchward/tokens/import?first_line=0", body: "{}", field: "first_line"},
+			{target: "/api/latchward/tokens/import?file=a", body: "{}", field: "file"},
+		},
+	},
 	"tokenRights": {
 		target: "/api/api-tokens/2/rights", gone: "/api/api-tokens/99/rights",
 		invalid: []invalidCase{{target: "/api/api-tokens/2/rights?all=1", field: "all"}},

@@ -50,6 +50,7 @@ type Token struct {
 	Unbound         bool                      `json:"unbound" doc:"A service token that keeps more than its owner holds."`
 	Retiring        *RetiringSecret           `json:"retiring" doc:"The secret before, while it verifies; else null."`
 	Reuse           latchward.ReusePolicy     `json:"reuse" doc:"What the use of a rotated-out secret brings about."`
+	Imported        *string                   `json:"imported" doc:"Names the import that brought it; null was issued here."`
 }
 
 // TokenCounts are the counters that a list of tokens shows.
@@ -231,6 +232,9 @@ func tokenOf(t *latchward.Token, names latchward.HeldNames, now time.Time) Token
 		CreatedBy: textOrNull(t.CreatedBy),
 		Roles:     names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
 		Retiring: retiringOf(t, now), Reuse: cmp.Or(t.Reuse, latchward.ReuseAlert),
+		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason),
+		Roles: names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
+		Retiring: retiringOf(t, now), Reuse: cmp.Or(t.Reuse, latchward.ReuseAlert), Imported: textOrNull(t.Imported),
 	}
 	if len(t.AllowedEndpoints) > 0 {
 		wire.AllowedEndpoints = t.AllowedEndpoints
