@@ -120,7 +120,7 @@ type foreignCache struct {
 	changes *atomic.Uint64
 
 	mu      sync.Mutex
-	tried   map[KeyID]time.Time // until then, known to be none of the candidates
+	tried   map[KeyID]time.Time // until then, known to be none of the candidates, or not to be moved
 	proven  map[KeyID]KeyID     // known to be the secret with that key id, which could not become canonical
 	flights map[KeyID]*foreignFlight
 }
@@ -181,6 +181,19 @@ func (c *foreignCache) failed(canonical KeyID, now time.Time) bool {
 	defer c.mu.Unlock()
 	until, ok := c.tried[canonical]
 	return ok && now.Before(until)
+}
+
+// fail remembers for a while that what a key id stands for is not worth trying.
+func (c *foreignCache) fail(id KeyID, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remember(id, now)
+}
+
+// remember must be called with mu held.
+func (c *foreignCache) remember(id KeyID, now time.Time) {
+	makeRoom(c.tried, maxTried)
+	c.tried[id] = now.Add(negativeTTL)
 }
 
 // makeRoom drops one entry of a full map, whichever comes first.

@@ -34,6 +34,7 @@ type foreignGuard struct {
 	seed    maphash.Seed
 	turns   chan struct{}
 	waiting atomic.Int32
+	moving  atomic.Bool // a digest is being renewed
 }
 
 func newForeignGuard() *foreignGuard {

@@ -392,9 +392,12 @@ func TestImportedSecretsFollowServerKeys(t *testing.T) {
 	f := newFixture(t, withSlow(&plainDigests{}))
 	f.mustImport(t, digestLine("", sha(foreignText(1)), "", ""), digestLine("", sha(foreignText(2)), "", ""),
 		digestLine("", slowDigest(foreignText(3)), "", "acme"), digestLine("", slowDigest(foreignText(4)), "", "acme"))
+	used := func(n int) latchward.Reason { return f.reason(t, latchward.SecretFromText(foreignText(n))) }
+	if got := used(1); got != latchward.ReasonAllowed { // it is remembered when the key is rotated
+		t.Error(got)
+	}
 	next := must[*latchward.KeyRing](t)(f.Keys().Rotate(latchtest.Seeded(9), f.clock()))
 	f.must(t, f.UseKeys(f.ctx, next), "")
-	used := func(n int) latchward.Reason { return f.reason(t, latchward.SecretFromText(foreignText(n))) }
 	for _, n := range []int{1, 3} {
 		for range 2 {
 			if got := used(n); got != latchward.ReasonAllowed {

@@ -85,7 +85,8 @@ func (s *Service) findForeign(ctx context.Context, forms *foreignForms, q *forei
 	for _, c := range candidates {
 		f, missing := s.cache.remembered(c.KeyID, q.at)
 		if f != nil {
-			return f, c.Digest, nil
+			f, presented := s.moveForeign(ctx, f, c, q)
+			return f, presented, nil
 		}
 		if !missing {
 			q.unknown = append(q.unknown, c)
@@ -153,25 +154,42 @@ func (s *Service) provenForeign(ctx context.Context, canonical KeyID, now time.T
 	return f, err
 }
 
-// lookUpForeign looks for a string by its digests. One that is found under an old server key moves to the current one.
+// lookUpForeign looks for a string by its digests.
 func (s *Service) lookUpForeign(ctx context.Context, q *foreignSearch) (*facts, Digest, error) {
 	for _, c := range q.unknown {
 		f, err := s.cache.get(ctx, c.KeyID, q.at)
 		if ErrorCode(err) == CodeNotFound {
 			continue
 		}
-		keys := s.keys.Load()
-		if err != nil || q.DryRun || c.form.version == keys.Current() || !f.digest.Equal(c.Digest) {
-			return f, c.Digest, err
+		if err != nil {
+			return nil, Digest{}, err
 		}
-		moved := candidate{form: fastForm{c.form.algorithm, keys.Current()}, sum: c.sum}
-		moved.Credential = keys.key(keys.Current()).foreign(c.form.algorithm, c.sum)
-		if renewed := s.rehash(ctx, f, moved, q.at); renewed != nil {
-			return renewed, moved.Digest, nil
-		}
-		return f, c.Digest, nil
+		f, presented := s.moveForeign(ctx, f, c, q)
+		return f, presented, nil
 	}
 	return nil, Digest{}, nil
+}
+
+// moveForeign keeps what was found under an old server key under the current one, and returns the facts as they are then
+// and the digest to compare with. One is moved at a time, and who comes meanwhile does not wait: after a rotation of the
+// key a fleet moves as fast as it may without getting into anybody's way.
+func (s *Service) moveForeign(ctx context.Context, f *facts, c candidate, q *foreignSearch) (*facts, Digest) {
+	keys := s.keys.Load()
+	if c.form.version == keys.Current() || q.DryRun || !f.digest.Equal(c.Digest) ||
+		!s.foreign.moving.CompareAndSwap(false, true) {
+		return f, c.Digest
+	}
+	defer s.foreign.moving.Store(false)
+	if s.cache.foreign.failed(f.keyID, q.at) { // to be moved, a moment ago
+		return f, c.Digest
+	}
+	to := candidate{form: fastForm{c.form.algorithm, keys.Current()}, sum: c.sum}
+	to.Credential = keys.key(keys.Current()).foreign(c.form.algorithm, c.sum)
+	if moved := s.rehash(ctx, f, to, q.at); moved != nil {
+		return moved, to.Digest
+	}
+	s.cache.foreign.fail(f.keyID, q.at)
+	return f, c.Digest
 }
 
 // rehash keeps another digest of a token's current secret, whose text has just been proven, and returns the facts as
@@ -300,8 +318,7 @@ func (s *Service) flyForeign(ctx context.Context, fl *foreignFlight, q *foreignS
 		delete(c.flights, q.canonical.KeyID)
 	}
 	if fl.err == nil && fl.found.IsZero() && !fl.refused.refused() && fl.changes == c.changes.Load() {
-		makeRoom(c.tried, maxTried)
-		c.tried[q.canonical.KeyID] = q.at.Add(negativeTTL)
+		c.remember(q.canonical.KeyID, q.at)
 	}
 	c.mu.Unlock()
 	close(fl.done)

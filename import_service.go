@@ -101,13 +101,10 @@ func (i *importer) prepare(ctx context.Context, line *ImportLine) (preparedLine,
 // owner returns the owner whom a text names. Who may not create tokens for others learns nothing about others.
 func (i *importer) owner(ctx context.Context, text string) (*Owner, error) {
 	text = strings.TrimSpace(text)
-	if text == "" {
-		return nil, nil
-	}
 	found, ok := i.owners[text]
 	if !ok {
 		found.owner, found.err = i.findOwner(ctx, text)
-		if code := ErrorCode(found.err); code == CodeNotFound || code == CodeInvalid {
+		if code := ErrorCode(found.err); text != "" && (code == CodeNotFound || code == CodeInvalid) {
 			found.err = Invalid("owner", "there is no such user or group")
 			if !i.principal.May(PermissionTokensCreate) {
 				found.err = forOthers()
@@ -120,6 +117,10 @@ func (i *importer) owner(ctx context.Context, text string) (*Owner, error) {
 
 func (i *importer) findOwner(ctx context.Context, text string) (*Owner, error) {
 	store := i.service.store
+	if text == "" {
+		owner, err := i.service.ownerFor(ctx, i.principal, nil)
+		return &owner, err
+	}
 	if group, ok := strings.CutPrefix(text, "group:"); ok {
 		return i.findGroup(ctx, group)
 	}

@@ -20,6 +20,7 @@ type tokenCommands struct {
 	Rotate  tokenRotate  `cmd:"" help:"Give a token a new secret; the old one stops working at once, or after some grace."`
 	Revoke  tokenRevoke  `cmd:"" help:"End a token for good and keep its record."`
 	Delete  tokenDelete  `cmd:"" help:"Remove a token and its record."`
+	Import  tokenImport  `cmd:"" help:"Import tokens that were made elsewhere; their old secrets go on working."`
 	Usage   tokenUsage   `cmd:"" help:"Show what a token did, or all of them."`
 
 	Introspect tokenIntrospect `cmd:"" help:"Tell what a token is good for, as resource servers learn it."`
@@ -206,6 +207,9 @@ func tokenDetails(t *rest.Token) table {
 		{"Updated", moment(t.UpdatedAt, "-")},
 	} {
 		details.add(row[0], row[1])
+	}
+	if t.Imported != nil {
+		details.add("Imported", *t.Imported)
 	}
 	if t.Retiring != nil {
 		details.add("Old secret until", retiringText(t.Retiring))
