@@ -231,9 +231,6 @@ func tokenOf(t *latchward.Token, names latchward.HeldNames, now time.Time) Token
 		RotatedAt: Time{t.RotatedAt}, RotationDueAt: Time{t.RotationDueAt}, MustRotate: t.RotationRequired,
 		CreatedBy: textOrNull(t.CreatedBy),
 		Roles:     names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
-		Retiring: retiringOf(t, now), Reuse: cmp.Or(t.Reuse, latchward.ReuseAlert),
-		RevokedAt: Time{t.RevokedAt}, RevokeReason: textOrNull(t.RevokeReason),
-		Roles: names.Roles, Groups: names.Groups, Licenses: names.Licenses, Unbound: t.Unbound,
 		Retiring: retiringOf(t, now), Reuse: cmp.Or(t.Reuse, latchward.ReuseAlert), Imported: textOrNull(t.Imported),
 	}
 	if len(t.AllowedEndpoints) > 0 {
