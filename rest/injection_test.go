@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/latchtest"
@@ -228,6 +229,7 @@ func (i *injection) bare(target string) *http.Request {
 // request returns the harmless call with a payload in one place, if that place is named.
 func (i *injection) request(p injectedPlace, payload string) *http.Request {
 	i.calls++
+	i.clock.advance(2 * time.Second) // some answer so many a minute
 	target, query, _ := strings.Cut(i.c.target, "?")
 	body := i.body(p, payload)
 	switch p.in {
