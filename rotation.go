@@ -186,14 +186,14 @@ type reuses struct {
 }
 
 type reuse struct {
-	told  time.Time
-	count int64 // not told yet
+	told, punished time.Time
+	count          int64 // not told yet
 }
 
 const maxReuses = 10_000 // tokens counted at once; beyond, all counts are let go
 
-// note counts a use; tell says that it is time to tell of count of them.
-func (r *reuses) note(id TokenID, now time.Time) (count int64, tell bool) {
+// note counts a use; tell says that it is time to tell of count of them, and punish that it is time to punish.
+func (r *reuses) note(id TokenID, now time.Time, fatal bool) (count int64, tell, punish bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil || len(r.known) >= maxReuses {
@@ -204,46 +204,63 @@ func (r *reuses) note(id TokenID, now time.Time) (count int64, tell bool) {
 		known = &reuse{}
 		r.known[id] = known
 	}
+	due := func(last time.Time) bool { return last.IsZero() || now.Sub(last) >= reuseInterval }
 	known.count++
-	if !known.told.IsZero() && now.Sub(known.told) < reuseInterval {
-		return 0, false
+	if punish = fatal && due(known.punished); punish {
+		known.punished = now
 	}
-	count, known.told, known.count = known.count, now, 0
-	return count, true
+	if tell = punish || due(known.told); tell {
+		count, known.told, known.count = known.count, now, 0
+	}
+	return count, tell, punish
 }
 
-// reused deals with the use of a secret whose grace is over, as the token's policy says (B-04).
-func (s *Service) reused(ctx context.Context, id TokenID, r *VerifyRequest, at time.Time) {
-	count, tell := s.reuses.note(id, at)
+// reused deals with the use of a secret whose grace is over. Unless it is fatal, the token lives: a forgotten device is
+// more likely than a thief, and stopping everybody else is an outage (bar 57).
+func (s *Service) reused(ctx context.Context, id TokenID, from Origin, at time.Time, fatal bool) {
+	count, tell, punish := s.reuses.note(id, at, fatal)
 	if !tell {
 		return
 	}
-	now := s.timestamp()
-	system := Principal{
-		Type: PrincipalSystem, Name: "reuse of a rotated-out secret", Administrator: true, Origin: Origin{Address: r.Address},
-	}
-	err := s.tx(context.WithoutCancel(ctx), func(tx Tx) error {
-		t, err := tx.Token(id)
-		if err != nil || t.Revoked() {
-			return err
-		}
-		after := map[string]any{"uses": count, "policy": string(orDefault(t.Reuse, ReuseAlert))}
-		about := target{"token", int64(id), t.Name}
-		if err := s.auditChange(tx, system, ActionTokenReuse, about, nil, after, now); err != nil {
-			return err
-		}
-		return s.punish(tx, system, t, now)
-	})
-	if err != nil && ErrorCode(err) != CodeNotFound {
+	if err := s.dealWithReuse(context.WithoutCancel(ctx), id, from, count, punish); err != nil && ErrorCode(err) != CodeNotFound {
 		s.log.Error("The use of a rotated-out secret could not be dealt with.", "token_id", int64(id), "error", err)
 	}
 }
 
-func (s *Service) punish(tx Tx, system Principal, t *Token, now time.Time) error {
-	switch {
-	case t.Reuse == ReuseRevoke:
+func (s *Service) dealWithReuse(ctx context.Context, id TokenID, from Origin, count int64, punish bool) error {
+	policies, err := s.policies(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.timestamp()
+	system := Principal{
+		Type: PrincipalSystem, Name: "reuse of a rotated-out secret", Administrator: true, Origin: from,
+	}
+	return s.tx(ctx, func(tx Tx) error {
+		t, err := tx.Token(id)
+		if err != nil || t.Revoked() {
+			return err
+		}
+		rules, err := policies.of(tx, t)
+		if err != nil {
+			return err
+		}
+		policy := orDefault(t.Reuse, ReuseAlert)
+		harsher(&policy, rules.Reuse)
+		after := map[string]any{"uses": count, "policy": string(policy), "punished": punish && policy != ReuseAlert}
+		about := target{"token", int64(id), t.Name}
+		if err := s.auditChange(tx, system, ActionTokenReuse, about, nil, after, now); err != nil || !punish {
+			return err
+		}
+		return s.punish(tx, system, t, policy, now)
+	})
+}
+
+func (s *Service) punish(tx Tx, system Principal, t *Token, policy ReusePolicy, now time.Time) error {
+	switch policy {
+	case ReuseRevoke:
 		return s.revoke(tx, system, t, Revocation{RevokeKeyCompromise, "a rotated-out secret was used"}, now)
-	case t.Reuse == ReuseDisable:
+	case ReuseDisable:
 		return s.deactivate(tx, system, t, InactiveReuse, now)
 	}
 	return nil

@@ -27,6 +27,7 @@ type Options struct {
 	Permissions     []Permission     // of the program: what its users and tokens can be granted, for the registry
 	IdleTimeoutDays *int             // for tokens created without one; nil = DefaultIdleTimeoutDays; 0 = never
 	CreationLimit   int64            // tokens one person may create per minute; 0 = 1,000 (bar 110)
+	ReuseAnywhere   bool             // [ReusePolicy] acts on every use of a rotated-out secret, not only where holders rotate
 	CacheSize       int              // tokens remembered; 0 = DefaultCacheSize
 	Limiter         Limiter          // nil = in this process
 	Journal         UsageJournal     // nil = in memory; see package journal for one that survives the process

@@ -277,9 +277,18 @@ func (s *Service) change(
 	ctx context.Context, p Principal, permission string, id TokenID, now time.Time,
 	edit func(tx Tx, t *Token) (string, error),
 ) (*Token, error) {
+	load := func(tx Tx) (*Token, error) { return loadFor(tx, p, permission, id) }
+	return s.edit(ctx, p, now, load, edit)
+}
+
+// edit is change of a token that load finds to be p's to change.
+func (s *Service) edit(
+	ctx context.Context, p Principal, now time.Time, load func(tx Tx) (*Token, error),
+	edit func(tx Tx, t *Token) (string, error),
+) (*Token, error) {
 	var changed *Token
 	err := s.tx(ctx, func(tx Tx) error {
-		t, err := loadFor(tx, p, permission, id)
+		t, err := load(tx)
 		if err != nil {
 			return err
 		}

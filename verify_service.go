@@ -32,7 +32,7 @@ func (s *Service) verify(ctx context.Context, r *VerifyRequest, v *Verdict) erro
 	}
 	f, owner, err := s.prove(ctx, r, v)
 	if v.Reason == ReasonRotated && !r.DryRun {
-		s.reused(ctx, f.id, r, v.At)
+		s.reused(ctx, f.id, Origin{Address: r.Address}, v.At, s.options.ReuseAnywhere)
 	}
 	if err != nil || v.Reason != ReasonAllowed {
 		return err

@@ -24,6 +24,12 @@ func (c *Client) HeldUsage(ctx context.Context, days int) (TokenUsage, error) {
 	return call[TokenUsage](ctx, c, http.MethodGet, oursPath+"/me/usage", DaysQuery{days}, nil)
 }
 
+// RotateHeld gives the client's own token a new secret, which is in the reply, if its policies let holders do so. Without
+// members in r the old one ends when the new one is first used. The client goes on with the old one; see [Client.As].
+func (c *Client) RotateHeld(ctx context.Context, r Rotation) (RotatedReply, error) {
+	return call[RotatedReply](ctx, c, http.MethodPost, oursPath+"/me/rotate", nil, r)
+}
+
 // RevokeHeld ends for good the token that a secret belongs to, and needs no credential. Nothing tells whether there was
 // one.
 func (c *Client) RevokeHeld(ctx context.Context, secret latchward.Secret) (Message, error) {

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -33,6 +34,30 @@ type HeldToken struct {
 type HeldReply struct {
 	Token HeldToken `json:"token"`
 }
+
+// RotatedToken is a token as it tells of itself to the holder who rotated it.
+type RotatedToken struct {
+	ID       int64           `json:"id"`
+	Name     string          `json:"name"`
+	Secret   PlainSecret     `json:"token" doc:"The new secret, told only now."`
+	Prefix   string          `json:"token_prefix" doc:"Its start, which is not secret."`
+	Retiring *RetiringSecret `json:"retiring" doc:"The secret that asked, while it verifies; else null."`
+}
+
+// LogValue tells which token it is and nothing more, so that no secret is logged.
+func (t RotatedToken) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int64("id", t.ID), slog.String("name", t.Name))
+}
+
+// RotatedReply answers with the token that was rotated by its holder.
+type RotatedReply struct {
+	Token    RotatedToken `json:"token"`
+	Message  string       `json:"message"`
+	Warnings []string     `json:"warnings" doc:"What the caller may not have meant."`
+}
+
+// LogValue is that of the token.
+func (r RotatedReply) LogValue() slog.Value { return r.Token.LogValue() }
 
 // Possession is a secret that somebody found, or wants to get rid of.
 type Possession struct {
@@ -112,6 +137,26 @@ func (h *handler) heldUsage(
 ) (TokenUsage, latchward.Verdict, error) {
 	usage, v, err := h.service.HeldUsage(ctx, p, in.Query.days())
 	return usageOf(&usage), v, err
+}
+
+// rotateHeld rotates until first use unless it is told otherwise: an answer that is lost must not lose the token, which
+// nobody but its manager could rotate then.
+func (h *handler) rotateHeld(
+	ctx context.Context, p latchward.Presented, in request[none, Rotation],
+) (RotatedReply, latchward.Verdict, error) {
+	how := in.Body.rotation(in.Key)
+	how.AtFirstUse = how.AtFirstUse || !in.Body.GraceSeconds.Set && !in.Body.OldDies.Set
+	issued, v, err := h.service.RotateHeld(ctx, p, how)
+	if err != nil || !v.Allowed() {
+		return RotatedReply{}, v, err
+	}
+	reply := RotatedReply{
+		Message: messageRotated, Warnings: append([]string{}, issued.Warnings...), Token: RotatedToken{
+			ID: int64(issued.Token.ID), Name: issued.Token.Name, Secret: PlainSecret{issued.Secret},
+			Prefix: issued.Token.Prefix, Retiring: retiringOf(issued.Token, h.now()),
+		},
+	}
+	return reply, v, nil
 }
 
 func (h *handler) revokeHeld(ctx context.Context, in request[none, Possession]) (Message, error) {

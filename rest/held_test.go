@@ -84,6 +84,45 @@ func TestHoldersAreTokensEverywhere(t *testing.T) {
 	}
 }
 
+// B-05, bar 56: a holder rotates its token, and again with the old secret when the answer was lost; unless it says
+// otherwise the old secret lives until the new one is used.
+func TestHoldersRotate(t *testing.T) {
+	w := newPopulated(t)
+	first := w.tokens[2].Secret
+	client := w.client(rest.ClientOptions{Token: first})
+	_, err := client.RotateHeld(t.Context(), rest.Rotation{})
+	wantCode(t, err, latchward.CodeForbidden, "")
+	w.selfRotation()
+	lost, err := client.RotateHeld(t.Context(), rest.Rotation{})
+	must(t, err)
+	if r := lost.Token.Retiring; r == nil || !r.AtFirstUse || !r.EndsAt.Equal(start.Add(7*24*time.Hour)) || lost.Token.ID != 2 {
+		t.Errorf("%+v", r)
+	}
+	again, err := client.RotateHeld(t.Context(), rest.Rotation{GraceSeconds: rest.Some[int64](3600)})
+	must(t, err)
+	for _, c := range []struct {
+		secret latchward.Secret
+		want   latchward.Reason
+	}{
+		{lost.Token.Secret.Secret, latchward.ReasonRotated}, {first, latchward.ReasonAllowed},
+		{again.Token.Secret.Secret, latchward.ReasonAllowed}, {first, latchward.ReasonRotated},
+	} {
+		v, err := w.service.Verify(t.Context(), latchward.VerifyRequest{Secret: c.secret})
+		if err != nil || v.Reason != c.want {
+			t.Errorf("%s, %v, want %s", v.Reason, err, c.want)
+		}
+	}
+	_, err = client.RotateHeld(t.Context(), rest.Rotation{})
+	wantCode(t, err, latchward.CodeUnauthenticated, "")
+	now := client.As(again.Token.Secret.Secret)
+	last, err := now.RotateHeld(t.Context(), rest.Rotation{GraceSeconds: rest.Some[int64](0)})
+	if err != nil || last.Token.Retiring != nil {
+		t.Errorf("without grace: %+v, %v", last.Token.Retiring, err)
+	}
+	_, err = now.HeldToken(t.Context())
+	wantCode(t, err, latchward.CodeUnauthenticated, "")
+}
+
 // B-05, bar 14: whatever is presented, the answer is the same to the byte; and the token dies at once.
 func TestRevokeByPossession(t *testing.T) {
 	w := newPopulated(t)

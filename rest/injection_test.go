@@ -128,7 +128,7 @@ func TestInjection(t *testing.T) {
 
 // ends reports whether a call that succeeds leaves nothing for the next.
 func ends(r rest.RouteInfo) bool {
-	return r.Method == http.MethodDelete || r.Method == http.MethodPost && strings.Contains(r.Path, "{")
+	return r.ID == "rotateMe" || r.Method == http.MethodDelete || r.Method == http.MethodPost && strings.Contains(r.Path, "{")
 }
 
 // learn makes a harmless call and remembers what it does to the number of rows.

@@ -14,6 +14,7 @@ func (h *handler) routes() []route {
 	update := tagged(forTokens(latchward.PermissionTokensUpdate, operate(h.updateToken)))
 	revoke := withoutBody(forTokens(latchward.PermissionTokensRevoke, operate(h.revokeToken)))
 	rotate := repeatable(withoutBody(withSecret(forTokens(latchward.PermissionTokensRotate, operate(h.rotateToken)))))
+	rotateMe := repeatable(withoutBody(withSecret(asHolder(h.rotateHeld))))
 	remove := forTokens(latchward.PermissionTokensDelete, operate(h.deleteToken))
 	read := func(o operation) operation { return forTokens(latchward.PermissionTokensRead, o) }
 	rotateKey, rotateSigning := withoutBody(operate(h.rotateKey)), withoutBody(operate(h.rotateSigningKey))
@@ -38,6 +39,7 @@ func (h *handler) routes() []route {
 
 		{get, ours + "/me", holders, "me", "What the token that asks is and may do", asHolder(h.heldToken)},
 		{get, ours + "/me/usage", holders, "myUsage", "What the token that asks did", asHolder(h.heldUsage)},
+		{post, ours + "/me/rotate", holders, "rotateMe", "Give the token that asks a new secret", rotateMe},
 		{post, ours + "/revoke", possessors, "revoke", "End the token that a secret belongs to", accepted(operate(h.revokeHeld))},
 
 		{post, ours + "/explain", persons, "explain", "Why would a request be refused?", operate(h.explain)},

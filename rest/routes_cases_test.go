@@ -212,6 +212,12 @@ var routeCases = map[string]routeCase{
 			{target: "/api/latchward/me/usage?days=366", field: "days"}, {target: "/api/latchward/me/usage?id=2", field: "id"},
 		},
 	},
+	"rotateMe": {
+		target: "/api/latchward/me/rotate", needs: (*populated).selfRotation, invalid: []invalidCase{
+			{body: `{"grace_seconds":7776001}`, field: "grace_seconds"}, {body: `{"old_dies":"never"}`, field: "old_dies"},
+			{target: "/api/latchward/me/rotate?id=2", field: "id"},
+		},
+	},
 	"revoke": {
 		target: "/api/latchward/revoke", body: `{"token":"x"}`, status: 202, invalid: []invalidCase{
 			{body: `{}`, field: "token"}, {body: `{"token":null}`, field: "token"}, {body: `{"token":1}`, field: "token"},
@@ -423,6 +429,15 @@ var routeCases = map[string]routeCase{
 	"docs":       {target: "/api/latchward/docs"},
 	"docsStart":  {target: "/api/latchward/docs/start.js"},
 	"docsScalar": {target: "/api/latchward/docs/scalar.js"},
+}
+
+// selfRotation lets holders rotate their tokens.
+func (p *populated) selfRotation() {
+	self := true
+	_, err := p.service.CreatePolicy(asAdmin(), latchward.NewPolicy{
+		Name: "self", Rules: latchward.LifecycleRules{SelfRotation: &self},
+	})
+	must(p.t, err)
 }
 
 // secondFactor turns on codes for the member.

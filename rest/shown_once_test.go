@@ -21,7 +21,7 @@ func TestSecretIsShownOnce(t *testing.T) {
 	for _, issued := range before.tokens[1:] {
 		before.wantHidden(issued.Secret.Expose())
 	}
-	shows := map[string]bool{"createToken": true, "rotateToken": true}
+	shows := map[string]bool{"createToken": true, "rotateToken": true, "rotateMe": true}
 	eachRoute(t, func(t *testing.T, w *populated, r rest.RouteInfo, c routeCase) {
 		if c.needs != nil {
 			c.needs(w)

@@ -42,11 +42,16 @@ func (h *handler) updateToken(ctx context.Context, in request[none, TokenChange]
 }
 
 func (h *handler) rotateToken(ctx context.Context, in request[none, Rotation]) (TokenReply, error) {
-	issued, err := h.service.RotateToken(ctx, latchward.TokenID(in.ID), latchward.Rotation{
-		Grace:      time.Duration(in.Body.GraceSeconds.Value) * time.Second,
-		AtFirstUse: in.Body.OldDies.Value == OldDiesAtFirstUse, RequestKey: in.Key,
-	})
+	issued, err := h.service.RotateToken(ctx, latchward.TokenID(in.ID), in.Body.rotation(in.Key))
 	return h.tokenReply(ctx, issued, messageRotated, err)
+}
+
+// rotation returns what the service is asked for, under an Idempotency-Key.
+func (r *Rotation) rotation(key string) latchward.Rotation {
+	return latchward.Rotation{
+		Grace:      time.Duration(r.GraceSeconds.Value) * time.Second,
+		AtFirstUse: r.OldDies.Value == OldDiesAtFirstUse, RequestKey: key,
+	}
 }
 
 func (h *handler) revokeToken(ctx context.Context, in request[none, Revocation]) (TokenReply, error) {

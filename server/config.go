@@ -70,6 +70,7 @@ type Config struct {
 	OIDCName        string           `key:"oidc.name" default:"single sign-on" help:"name of the provider on the sign-in page"`
 	OIDCCreateUsers bool             `key:"oidc.create_users" default:"true" help:"create an ordinary user for a person seen for the first time"`
 
+	ReuseAnywhere      bool          `key:"reuse_anywhere" default:"false" help:"disable or revoke a token, as its reuse says, wherever a rotated-out secret of it is used, not only where it is rotated"`
 	IdleTimeoutDays    int           `key:"idle_timeout_days" default:"30" min:"0" max:"3650" help:"for tokens created without one; 0 for never"`
 	CreationsPerMinute int64         `key:"limits.creations_per_minute" default:"1000" min:"1" max:"1000000" help:"tokens that one person may create"`
 	UnprovenPerMinute  int64         `key:"limits.unproven_per_minute" default:"600" min:"1" max:"100000000" help:"requests with a bad credential from one client address"`

@@ -72,7 +72,7 @@ func (k *core) openService(ctx context.Context) error {
 	}
 	const day = 24 * time.Hour
 	options := latchward.Options{
-		Store: k.store, Keys: ring, Prefix: c.Prefix, IdleTimeoutDays: &c.IdleTimeoutDays,
+		Store: k.store, Keys: ring, Prefix: c.Prefix, IdleTimeoutDays: &c.IdleTimeoutDays, ReuseAnywhere: c.ReuseAnywhere,
 		CreationLimit: c.CreationsPerMinute, CacheSize: c.CachedTokens, FlushInterval: c.UsageFlush,
 		KeepEvents: time.Duration(c.EventsDays) * day, KeepHours: time.Duration(c.HoursDays) * day, Logger: k.log,
 		Passwords: signin.NewPasswords(signin.PasswordOptions{}), SlowDigests: slowDigests{},

@@ -23,7 +23,7 @@ type cli struct {
 	Serve      serveCommand       `cmd:"" help:"Run the server: management API, verify API and gateway."`
 	Demo       demoCommand        `cmd:"" help:"Run a sample API behind Latchward, with tokens to try, in a temporary folder."`
 	Token      tokenCommands      `cmd:"" help:"Create, list and change API tokens."`
-	Me         meCommands         `cmd:"" help:"Show, or revoke, the token that you hold."`
+	Me         meCommands         `cmd:"" help:"Show, rotate or revoke the token that you hold."`
 	User       userCommands       `cmd:"" help:"Add, list and change users."`
 	Group      groupCommands      `cmd:"" help:"Make and change groups, and say who is a member."`
 	Role       roleCommands       `cmd:"" help:"Make and change roles."`

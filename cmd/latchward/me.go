@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/rest"
@@ -15,6 +16,7 @@ import (
 type meCommands struct {
 	Show   meShow   `cmd:"" default:"1" help:"Show what the token is, and what it may do."`
 	Usage  meUsage  `cmd:"" help:"Show what the token did."`
+	Rotate meRotate `cmd:"" help:"Give the token a new secret, if its policy lets holders do so, and print it."`
 	Revoke meRevoke `cmd:"" help:"End the token for good. Nothing tells whether there was one."`
 }
 
@@ -112,6 +114,50 @@ func (c *meUsage) Run(ctx context.Context, s *session) error {
 		}
 		return s.print(reply, usageTables(&reply)...)
 	})
+}
+
+type meRotate struct {
+	Grace      *time.Duration `help:"How long the old secret goes on working, such as 24h, at most 90 days; by default until the new one is used." placeholder:"TIME"`
+	AtFirstUse bool           `help:"End the old secret when the new one is first used, and after the grace at the latest."`
+	RequestKey string         `help:"A text of your choice; repeating the command with the same key leaves one entry in the audit log." placeholder:"TEXT"`
+	Quiet      bool           `short:"q" help:"Print the new secret alone."`
+}
+
+func (c *meRotate) Run(ctx context.Context, s *session) error {
+	rotation := rest.Rotation{RequestKey: rest.RequestKey{RequestKey: c.RequestKey}}
+	if c.Grace != nil {
+		if *c.Grace%time.Second != 0 {
+			return latchward.Invalid("--grace", "must be whole seconds")
+		}
+		rotation.GraceSeconds = rest.Some(int64(*c.Grace / time.Second))
+	}
+	if c.AtFirstUse {
+		rotation.OldDies = rest.Some(rest.OldDiesAtFirstUse)
+	}
+	return s.asHolder(ctx, func(client *rest.Client) error {
+		reply, err := client.RotateHeld(ctx, rotation)
+		if err != nil {
+			return err
+		}
+		return s.rotated(reply, c.Quiet)
+	})
+}
+
+// rotated shows a token with its new secret.
+func (s *session) rotated(reply rest.RotatedReply, quiet bool) error {
+	if quiet {
+		_, err := fmt.Fprintln(s.out, reply.Token.Secret.Expose())
+		return err
+	}
+	if s.cli.Output == "json" {
+		return s.print(reply)
+	}
+	until := "now"
+	if reply.Token.Retiring != nil {
+		until = retiringText(reply.Token.Retiring)
+	}
+	_, err := fmt.Fprintf(s.out, "%s\n\n%s\nThe old secret works until %s.\n", reply.Token.Secret.Expose(), reply.Message, until)
+	return err
 }
 
 type meRevoke struct{}
