@@ -22,7 +22,7 @@ func (s *Service) RotateHeld(ctx context.Context, held Presented, r Rotation) (i
 	if err := r.validate(); err != nil {
 		return IssuedToken{}, Verdict{}, err
 	}
-	f, v, err := s.hold(ctx, held, true)
+	f, v, err := s.holdUnder(ctx, held, true)
 	if f == nil {
 		return IssuedToken{}, v, err
 	}

@@ -12,7 +12,7 @@ const heldReason = "revoked by a holder of its secret"
 // refuses: the secret must verify from where it came, whatever the token may call and however much of its limits is
 // left. Asking takes nothing, is no use of the token and is not recorded.
 func (s *Service) HeldToken(ctx context.Context, p Presented) (HeldToken, Verdict, error) {
-	f, v, err := s.hold(ctx, p, false)
+	f, v, err := s.hold(ctx, p)
 	if f == nil {
 		return HeldToken{}, v, err
 	}
@@ -43,7 +43,7 @@ func (s *Service) HeldUsage(ctx context.Context, p Presented, days int) (TokenUs
 	if err := validateDays(days); err != nil {
 		return TokenUsage{}, Verdict{}, err
 	}
-	f, v, err := s.hold(ctx, p, false)
+	f, v, err := s.hold(ctx, p)
 	if f == nil {
 		return TokenUsage{}, v, err
 	}
@@ -55,13 +55,18 @@ func (s *Service) HeldUsage(ctx context.Context, p Presented, days int) (TokenUs
 }
 
 // hold returns the facts about a secret that verifies from where it came, and the verdict; nil facts go with one that
-// refuses, or with an error. Fatal says that to use a secret after its end is punished here.
-func (s *Service) hold(ctx context.Context, p Presented, fatal bool) (*facts, Verdict, error) {
+// refuses, or with an error.
+func (s *Service) hold(ctx context.Context, p Presented) (*facts, Verdict, error) {
+	return s.holdUnder(ctx, p, s.options.ReuseAnywhere)
+}
+
+// holdUnder is hold where the use of a secret after its end is fatal, or is not.
+func (s *Service) holdUnder(ctx context.Context, p Presented, fatal bool) (*facts, Verdict, error) {
 	v := Verdict{At: s.now()}
 	r := VerifyRequest{Secret: p.Secret, Address: p.Origin.Address}
 	f, owner, err := s.prove(ctx, &r, &v)
 	if err == nil && v.Reason == ReasonRotated {
-		s.reused(ctx, f.id, p.Origin, v.At, fatal || s.options.ReuseAnywhere)
+		s.reused(ctx, f.id, p.Origin, v.At, fatal)
 	}
 	if err == nil && v.Reason == ReasonAllowed {
 		v.Rights, err = s.cache.directory.rightsOfToken(ctx, f, owner)
