@@ -17,7 +17,7 @@ func rotatable(t *testing.T) *fixture {
 	t.Helper()
 	f := newFixture(t, nil)
 	self := true
-	f.policy(t, latchward.LifecycleRules{SelfRotation: &self})
+	f.policy(t, latchward.NewPolicy{Name: "p", Rules: latchward.LifecycleRules{SelfRotation: &self}})
 	return f
 }
 
@@ -42,7 +42,7 @@ func TestRotateHeld(t *testing.T) {
 		t.Errorf("%s, and on record is %+v", v.Reason, entry)
 	}
 	self := true
-	f.policy(t, latchward.LifecycleRules{SelfRotation: &self})
+	f.policy(t, latchward.NewPolicy{Name: "p", Rules: latchward.LifecycleRules{SelfRotation: &self}})
 	f.wantReason(t, first.Secret, latchward.ReasonAllowed)
 	second := f.rotateHeld(t, first.Secret, latchward.Rotation{Grace: time.Minute})
 	if second.Token.ID != first.Token.ID || second.Token.RateLimit != 3 || !slices.Equal(second.Token.AllowedEndpoints, []string{"/x"}) {

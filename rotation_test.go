@@ -293,7 +293,7 @@ func TestReuseIsCounted(t *testing.T) {
 // B-13: a policy says the least that reuse brings about.
 func TestReuseUnderAPolicy(t *testing.T) {
 	f := newFixture(t, nil)
-	f.policy(t, latchward.LifecycleRules{Reuse: latchward.ReuseRevoke})
+	f.policy(t, latchward.NewPolicy{Name: "p", Rules: latchward.LifecycleRules{Reuse: latchward.ReuseRevoke}})
 	old := f.create(t, latchward.NewToken{})
 	current := must[latchward.IssuedToken](t)(f.RotateToken(f.ctx, old.Token.ID, latchward.Rotation{}))
 	_, _, err := f.RotateHeld(f.ctx, presented(old.Secret), latchward.Rotation{})
@@ -301,12 +301,6 @@ func TestReuseUnderAPolicy(t *testing.T) {
 	f.wantReason(t, current.Secret, latchward.ReasonRevoked)
 }
 
-// policy makes a policy about all tokens.
-func (f *fixture) policy(t *testing.T, rules latchward.LifecycleRules) {
-	t.Helper()
-	_, err := f.CreatePolicy(f.ctx, latchward.NewPolicy{Name: "p", Rules: rules})
-	f.must(t, err, "")
-}
 
 // wantUses checks the counts of the entries about reuse, newest first.
 func (f *fixture) wantUses(t *testing.T, want ...int64) {
