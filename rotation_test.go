@@ -301,7 +301,6 @@ func TestReuseUnderAPolicy(t *testing.T) {
 	f.wantReason(t, current.Secret, latchward.ReasonRevoked)
 }
 
-
 // wantUses checks the counts of the entries about reuse, newest first.
 func (f *fixture) wantUses(t *testing.T, want ...int64) {
 	t.Helper()
