@@ -23,13 +23,16 @@ func (i *Introspection) Active() bool { return i.Token != nil }
 // Introspect tells what a secret is good for. It judges as [Service.Verify] does, but no request: so it consumes
 // nothing, moves no clock and records nothing, and whoever asks has to enforce endpoints, networks and rights. Whether
 // somebody may ask is up to the caller of this method: knowing the secret is what it takes here. The error is of code
-// unavailable when the store did not answer.
+// unavailable when the store did not answer, or too many foreign secrets were presented that nobody knows.
 func (s *Service) Introspect(ctx context.Context, secret Secret) (Introspection, error) {
 	v := Verdict{At: s.now()}
 	if s.isDerived(secret) {
 		return s.introspectDerived(ctx, secret, v.At)
 	}
 	f, owner, err := s.prove(ctx, &VerifyRequest{Secret: secret, DryRun: true}, &v)
+	if err == nil && v.RetryAfter() > 0 { // it was not looked up, so nobody knows
+		err = Errorf(CodeUnavailable, "Too many unknown secrets were presented; try again in a minute")
+	}
 	if err != nil || v.Reason != ReasonAllowed && v.Reason != ReasonAddressNotAllowed { // no address was told
 		return Introspection{}, err
 	}

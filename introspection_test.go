@@ -158,6 +158,28 @@ func TestIntrospectionWithoutStore(t *testing.T) {
 	}
 }
 
+// B-03: an imported secret is told of like our own; where too many unknown ones came, a good one is not called inactive.
+func TestIntrospectionOfImportedSecrets(t *testing.T) {
+	f := newFixture(t, nil)
+	ids := f.mustImport(t, digestLine("", sha(foreignText(0)), "", ""), digestLine("", sha(foreignText(-1)), "", ""))
+	foreign := func(n int) latchward.Secret { return latchward.SecretFromText(foreignText(n)) }
+	if i := f.introspect(t, foreign(0)); !i.Active() || i.Token.ID != ids[0] {
+		t.Errorf("%+v", i)
+	}
+	for n := range 1000 {
+		if f.introspect(t, foreign(n+1)).Active() {
+			t.Fatal("an unknown secret is active")
+		}
+	}
+	if i, err := f.Introspect(f.ctx, foreign(-1)); latchward.ErrorCode(err) != latchward.CodeUnavailable || i.Active() {
+		t.Errorf("active %v, error %v", i.Active(), err)
+	}
+	f.advance(time.Minute)
+	if i := f.introspect(t, foreign(-1)); !i.Active() || i.Token.ID != ids[1] {
+		t.Errorf("a minute later: %+v", i)
+	}
+}
+
 // The grants that rights come to hold what the rights hold, for each permission.
 func TestGrantsHoldWhatRightsHold(t *testing.T) {
 	grants := append(slices.Clone(grantPool), "*.write", "pages.*", "users.*", "orders.read.own", "*.read.own")
