@@ -41,7 +41,7 @@ func (s *Service) Introspect(ctx context.Context, secret Secret) (Introspection,
 		return Introspection{}, err
 	}
 	t, err := s.store.Token(ctx, f.id)
-	if ErrorCode(err) == CodeNotFound || err == nil && t.Revoked() { // since the verdict
+	if ErrorCode(err) == CodeNotFound { // deleted since the verdict
 		return Introspection{}, nil
 	}
 	if err != nil {

@@ -239,9 +239,9 @@ func (h *handler) resourcePath(text string) (string, error) {
 	if u.Path == "" || u.Path == "/" {
 		return "/", nil
 	}
-	path, err := latchward.CanonicalPath(u.EscapedPath())
+	path, _ := latchward.CanonicalPath(u.EscapedPath()) // "", which is under nothing, for one that has no such form
 	judged, under := latchward.JudgedPath(path, h.Base)
-	if err != nil || !under {
+	if !under {
 		return "", &fault{code: codeInvalidTarget, text: "resource: there is nothing for tokens at that path"}
 	}
 	if judged != "/" {

@@ -80,6 +80,19 @@ func TestExchangeLifetime(t *testing.T) {
 	}
 }
 
+// A token that ends within the second still says that it ends: without expires_in it would seem to last.
+func TestExchangeForAMoment(t *testing.T) {
+	w := newWorld(t, nil)
+	slow := newWorld(t, func(o *oauth.Options) {
+		o.Service, o.Persons = w.Service, w.persons
+		o.Now = func() time.Time { w.advance(600 * time.Millisecond); return w.clock() }
+	})
+	_, jwt := w.user(t, "ada")
+	if got := slow.exchange(t, jwt, "latchward_expires_in", "1").issued(t).ExpiresIn; got != 1 {
+		t.Errorf("expires in %d s", got)
+	}
+}
+
 // The scope is what the token holds: never more than the person, and nothing over Latchward itself (C-09, X-08).
 func TestExchangeScope(t *testing.T) {
 	w := newWorld(t, nil)

@@ -4,3 +4,6 @@ package oauth
 func ParseForm(text string, repeatable ...string) (map[string][]string, error) {
 	return parseForm(text, repeatable...)
 }
+
+// Describable is describable.
+var Describable = describable

@@ -173,3 +173,14 @@ type broken struct{}
 func (broken) Authenticate(context.Context, latchward.Secret) (latchward.Principal, error) {
 	return latchward.Principal{}, latchward.Errorf(latchward.CodeUnavailable, "secret detail")
 }
+
+// RFC 6749 §5.2: what an error_description may hold.
+func TestDescriptions(t *testing.T) {
+	for text, want := range map[string]string{
+		`say "x" or \y`: "say 'x' or /y", "two\r\nlines\x00": "two??lines?", "Größe €": "Gr??e ?", "plain ~!#[]": "plain ~!#[]", "\x7f": "?",
+	} {
+		if got := oauth.Describable(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

@@ -71,6 +71,22 @@ func TestIntrospect(t *testing.T) {
 	}
 }
 
+// A license that is not valid now is none.
+func TestIntrospectLicenses(t *testing.T) {
+	w := newWorld(t, nil)
+	id, _ := w.user(t, "ada")
+	for name, until := range map[string]time.Time{"over": w.clock(), "good": w.clock().Add(time.Hour)} {
+		if _, err := w.CreateLicense(w.local, latchward.NewLicense{Name: name, ValidUntil: until}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := w.create(t, id, latchward.NewToken{Kind: latchward.KindService, Licenses: []string{"good", "over"}})
+	got := w.introspection(t, w.verifier(t, id).Secret.Expose(), token.Secret.Expose())
+	if !reflect.DeepEqual(got.Licenses, []string{"good"}) {
+		t.Errorf("licenses %v", got.Licenses)
+	}
+}
+
 // bar 19: of what is not good, nothing is told but that.
 func TestIntrospectInactive(t *testing.T) {
 	w := newWorld(t, nil)
