@@ -147,6 +147,12 @@ func (h *handler) wanted(
 	if n.AllowedEndpoints, err = h.target(f); err != nil {
 		return n, offline, err
 	}
+	if patterns := f[paramEndpoint]; len(patterns) > 0 {
+		if n.AllowedEndpoints != nil {
+			return n, offline, invalidRequest(paramEndpoint + " and resource both say what the token may call; send one of them")
+		}
+		n.AllowedEndpoints = patterns
+	}
 	life := DefaultLifetime
 	if text := f.get(paramExpiresIn); text != "" {
 		asked, err := strconv.ParseInt(text, 10, 64)
@@ -258,8 +264,13 @@ func blame(err error, offline bool) error {
 	default:
 		return err
 	}
-	if strings.HasPrefix(field, "permissions") || offline && field == "expires_at" {
-		return &fault{code: codeInvalidScope, text: faultOf(err).text}
+	switch text := latchward.ErrorMessage(err); {
+	case strings.HasPrefix(field, "permissions"), offline && field == "expires_at":
+		return &fault{code: codeInvalidScope, text: "scope: " + text}
+	case strings.HasPrefix(field, "allowed_endpoints"):
+		return invalidRequest(paramEndpoint + ": " + text)
+	case field == "name":
+		return invalidRequest(paramName + ": " + text)
 	}
 	return err
 }

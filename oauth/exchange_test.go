@@ -217,6 +217,63 @@ func TestExchangeTarget(t *testing.T) {
 	nameless.exchange(t, jwt).issued(t)
 }
 
+// Endpoints can be named as patterns, too, instead of a resource.
+func TestExchangeEndpoints(t *testing.T) {
+	w := newWorld(t, nil)
+	_, jwt := w.user(t, "ada")
+	values := exchanging(jwt)
+	values["latchward_endpoint"] = []string{"GET /products*", "POST /orders"}
+	token, err := w.Token(w.local, w.post(t, oauth.TokenPath, values).issued(t).TokenID)
+	if err != nil || !slices.Equal(token.AllowedEndpoints, values["latchward_endpoint"]) {
+		t.Errorf("endpoints %v, %v", token.AllowedEndpoints, err)
+	}
+	values.Set("resource", issuer+"/api/orders")
+	w.post(t, oauth.TokenPath, values).fault(t, http.StatusBadRequest, "invalid_request")
+	text := w.exchange(t, jwt, "latchward_endpoint", "products").fault(t, http.StatusBadRequest, "invalid_request")
+	if !strings.HasPrefix(text, "latchward_endpoint: ") {
+		t.Errorf("the refusal is %q", text)
+	}
+}
+
+// B-13: policies hold for tokens that come by OAuth, and the answer tells what became of them.
+func TestExchangeObeysPolicies(t *testing.T) {
+	for name, test := range map[string]struct {
+		rules   latchward.LifecycleRules
+		pairs   []string
+		code    string // "" = a token
+		seconds int64
+	}{
+		"a longest life": {
+			latchward.LifecycleRules{MaxLifetimeDays: 1}, []string{"scope", "offline_access"}, "", 24 * 3600},
+		"a longest life, and more is asked for": {
+			latchward.LifecycleRules{MaxLifetimeDays: 1}, []string{"scope", "offline_access", "latchward_expires_in", "90000"}, "invalid_scope", 0},
+		"an expiry must be named": {
+			latchward.LifecycleRules{ExpiryRequired: true}, []string{"scope", "offline_access"}, "invalid_scope", 0},
+		"an expiry must be named, and is": {
+			latchward.LifecycleRules{ExpiryRequired: true}, []string{"scope", "offline_access", "latchward_expires_in", "90"}, "", 90},
+		"an expiry must be named, for the moment": {
+			latchward.LifecycleRules{ExpiryRequired: true}, nil, "", 3600},
+		"no personal tokens": {
+			latchward.LifecycleRules{Kinds: []latchward.Kind{latchward.KindService}}, nil, "invalid_request", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			_, jwt := w.user(t, "ada")
+			if _, err := w.CreatePolicy(w.local, latchward.NewPolicy{Name: "strict", Rules: test.rules}); err != nil {
+				t.Fatal(err)
+			}
+			a := w.exchange(t, jwt, test.pairs...)
+			if test.code != "" {
+				a.fault(t, http.StatusBadRequest, test.code)
+				return
+			}
+			if got := a.issued(t).ExpiresIn; got != test.seconds {
+				t.Errorf("expires in %d s, want %d", got, test.seconds)
+			}
+		})
+	}
+}
+
 // X-08, bar 102: only people get tokens. What Latchward itself issued is nobody's, whoever signed it.
 func TestExchangeOnlyForPeople(t *testing.T) {
 	w := newWorld(t, nil)

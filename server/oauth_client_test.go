@@ -4,10 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	coreos "github.com/coreos/go-oidc/v3/oidc"
 	"github.com/zitadel/oidc/v3/pkg/client"
 	"github.com/zitadel/oidc/v3/pkg/client/rs"
 	"github.com/zitadel/oidc/v3/pkg/client/tokenexchange"
@@ -156,5 +158,42 @@ func TestOAuthByX(t *testing.T) {
 				t.Errorf("client credentials: %v", err)
 			}
 		})
+	}
+}
+
+// B-11, bar 137: a derived token that one library got verifies in another, by the keys that the metadata names; it is
+// told of, and ends with the token that it comes from.
+func TestDerivedTokenByAnotherLibrary(t *testing.T) {
+	d := discover(t)
+	id, secret := d.token(t, rest.NewToken{Name: rest.Some("robot")})
+	exchanger, err := tokenexchange.NewTokenExchanger(t.Context(), d.Issuer,
+		tokenexchange.WithStaticTokenEndpoint(d.Issuer, d.TokenEndpoint), tokenexchange.WithHTTPClient(http.DefaultClient))
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := tokenexchange.ExchangeToken(t.Context(), exchanger, secret, oidc.AccessTokenType, "", "", nil,
+		[]string{"https://billing.example.com"}, nil, oidc.JWTTokenType)
+	if err != nil || issued.IssuedTokenType != oidc.JWTTokenType {
+		t.Fatalf("%+v, %v", issued, err)
+	}
+	verifier := coreos.NewVerifier(d.Issuer, coreos.NewRemoteKeySet(t.Context(), d.JwksURI), &coreos.Config{
+		ClientID: "https://billing.example.com", SupportedSigningAlgs: []string{coreos.EdDSA},
+	})
+	verified, err := verifier.Verify(t.Context(), issued.AccessToken)
+	if err != nil || verified.Subject != "user:1" || time.Until(verified.Expiry) > time.Hour {
+		t.Errorf("%+v, %v", verified, err)
+	}
+	told, err := oauth.Introspect(t.Context(), d.verifier(t), secretOf(issued.AccessToken))
+	if err != nil || !told.Active || int64(told.TokenID) != id || !slices.Equal(told.Audience, []string{"https://billing.example.com"}) {
+		t.Errorf("%+v, %v", told, err)
+	}
+	if _, err := d.exchange(t, issued.AccessToken, nil, nil); err == nil {
+		t.Error("a derived token was exchanged")
+	}
+	if _, err := d.administrator(t).RevokeToken(t.Context(), id, rest.Revocation{}); err != nil {
+		t.Fatal(err)
+	}
+	if told, err = oauth.Introspect(t.Context(), d.verifier(t), secretOf(issued.AccessToken)); err != nil || told.Active {
+		t.Errorf("after the revocation: %+v, %v", told, err)
 	}
 }
