@@ -8,10 +8,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
-
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/jwt"
 )
 
 // KeysPath is where the keys are that verify what Latchward signs.
@@ -25,13 +23,7 @@ func (h *handler) publicKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, k := range keys {
-		set.Keys = append(set.Keys, jose.JSONWebKey{
-			Key: k.Key, KeyID: k.ID, Algorithm: string(jose.EdDSA), Use: "sig",
-		})
-	}
-	body, err := json.Marshal(set)
+	body, err := jwt.WriteKeys(keys)
 	if err != nil {
 		return err
 	}
