@@ -27,6 +27,7 @@ func (h *handler) publicKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Del("Vary")
 	serve(w, r, "application/jwk-set+json", latchward.SigningKeysMaxAge, append(body, '\n'))
 	return nil
 }
@@ -35,7 +36,6 @@ func (h *handler) publicKeys(w http.ResponseWriter, r *http.Request) error {
 func serve(w http.ResponseWriter, r *http.Request, media string, age time.Duration, body []byte) {
 	header := w.Header()
 	header.Del("Pragma")
-	header.Del("Vary")
 	header.Set("Cache-Control", "public, max-age="+strconv.FormatInt(int64(age/time.Second), 10))
 	header.Set("Content-Type", media)
 	sum := sha256.Sum256(body)

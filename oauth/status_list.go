@@ -33,6 +33,7 @@ func (h *handler) statusList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("Vary", "Accept")
 	serve(w, r, statusListMedia, latchward.StatusListTTL, []byte(signed))
 	return nil
 }

@@ -76,7 +76,7 @@ func openInProcess(ctx context.Context, c Config) (*rest.Client, func() error, e
 	if err != nil {
 		return nil, nil, err
 	}
-	own := besideOAuth(k.management(nil, nil, nil), (&protection{core: k}).oauth(""))
+	own := besideOAuth(k.management(nil, nil, nil), (&protection{core: k}).oauth(c.configuredIssuer()))
 	transport := inProcess{asLocalAdministrator(own)}
 	client, err := rest.NewClient(localURL, rest.ClientOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {

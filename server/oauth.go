@@ -20,6 +20,15 @@ func (c *Config) issuer(listening net.Addr) (url string, on bool) {
 	return url, err == nil
 }
 
+// configuredIssuer returns the issuer that the configuration names; "" = none, or off.
+func (c *Config) configuredIssuer() string {
+	issuer, err := oauth.ValidateIssuer(c.OAuthIssuer)
+	if err != nil {
+		return ""
+	}
+	return issuer
+}
+
 func (c *Config) ownURL(listening net.Addr) string {
 	host, _, _ := net.SplitHostPort(c.APIListen)
 	_, port, err := net.SplitHostPort(listening.String())

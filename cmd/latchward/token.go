@@ -23,6 +23,7 @@ type tokenCommands struct {
 	Import  tokenImport  `cmd:"" help:"Import tokens that were made elsewhere; their old secrets go on working."`
 	Usage   tokenUsage   `cmd:"" help:"Show what a token did, or all of them."`
 
+	Derive     tokenDerive     `cmd:"" help:"Exchange a token for a JWT that holds the same or less, for minutes."`
 	Introspect tokenIntrospect `cmd:"" help:"Tell what a token is good for, as resource servers learn it."`
 }
 
