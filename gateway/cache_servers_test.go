@@ -50,7 +50,7 @@ func TestSharedCacheKeepsNoVerdict(t *testing.T) {
 		want("a stranger", "/api/later"+end, "lw_nonsense", 401)
 		want("who may after a stranger", "/api/later"+end, token, 200)
 		want("who may not", "/api/never"+end, token, 403)
-		if _, err := w.service.RevokeToken(local(), id, ""); err != nil {
+		if _, err := w.service.RevokeToken(local(), id, latchward.Revocation{}); err != nil {
 			t.Fatal(err)
 		}
 		want("whose token was revoked", path, token, 401)
