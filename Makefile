@@ -12,13 +12,13 @@ demo: build ## Start a sample API behind Latchward, with tokens to try.
 build: need-go ## Build bin/latchward.
 	$(GO) build -trimpath -o bin/latchward ./cmd/latchward
 
-test: need-go need-cc need-chromium need-readers need-promtool lint race plain ## Run the whole suite: lint, one pass with -race, one without for allocation budgets.
+test: need-go need-cc need-chromium need-readers need-npm need-promtool lint race plain ## Run the whole suite: lint, one pass with -race, one without for allocation budgets.
 	@echo "All tests passed."
 
-race: need-go need-cc need-chromium need-readers need-promtool
+race: need-go need-cc need-chromium need-readers need-npm need-promtool
 	$(GO) test -race -tags servers -timeout 20m ./...
 
-plain: need-go need-chromium need-readers need-promtool
+plain: need-go need-chromium need-readers need-npm need-promtool
 	$(GO) test -tags servers -timeout 20m ./...
 
 lint: need-go
@@ -35,7 +35,7 @@ bench: need-go ## Measure what docs/benchmarks.md shows.
 load: need-go ## Measure the program over HTTP; needs wrk, and takes some minutes.
 	./scripts/load
 
-soak: need-go need-cc need-chromium need-readers need-promtool ## Run the suite at full scale; takes hours.
+soak: need-go need-cc need-chromium need-readers need-npm need-promtool ## Run the suite at full scale; takes hours.
 	LATCHWARD_SCALE=full $(GO) test -race -tags servers -timeout 12h ./...
 	LATCHWARD_SCALE=full $(GO) test -tags servers -timeout 12h ./...
 
@@ -45,7 +45,7 @@ api: need-go ## Write docs/api.txt anew after a wanted change of the public surf
 clean: ## Remove what builds made.
 	rm -rf bin dist
 
-.PHONY: need-go need-cc need-chromium need-readers need-promtool
+.PHONY: need-go need-cc need-chromium need-readers need-npm need-promtool
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ and try again."; exit 1; }
 
@@ -60,6 +60,10 @@ need-chromium:
 # Servers whose reading of paths is compared with ours: nginx, Node.js, Python.
 need-readers:
 	@./scripts/install-readers
+
+# Libraries that SCIM is compared with come by npm.
+need-npm:
+	@command -v npm >/dev/null || ./scripts/install-npm
 
 # The alert rules are checked by the tool that comes with Prometheus.
 need-promtool:

@@ -167,6 +167,13 @@ func TestDirectoryEntries(t *testing.T) {
 	entry := latchward.DirectoryEntry{UserName: "mallory"}
 	_, err = f.UpdateUser(ctx, root.ID, latchward.UserUpdate{Directory: &entry})
 	f.must(t, err, latchward.CodeForbidden)
+	must[*latchward.Role](t)(f.CreateRole(f.ctx, latchward.NewRole{Name: "editor", Permissions: []string{"pages.write"}}))
+	editor := f.user(t, latchward.NewUser{Name: "editor", Roles: []string{"editor"}})
+	_, err = f.UpdateUser(ctx, editor.ID, latchward.UserUpdate{Directory: &entry}) // whoever is mallory there would be editor here
+	f.must(t, err, latchward.CodeForbidden)
+	name := latchward.DirectoryEntry{GivenName: "Ed"}
+	_, err = f.UpdateUser(ctx, editor.ID, latchward.UserUpdate{Directory: &name})
+	f.must(t, err, "")
 	long := latchward.DirectoryEntry{UserName: string(make([]byte, latchward.MaxExternalIDLength+1))}
 	_, err = f.UpdateUser(ctx, ada.ID, latchward.UserUpdate{Directory: &long})
 	f.must(t, err, latchward.CodeInvalid)

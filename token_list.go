@@ -31,10 +31,7 @@ type TokenFilter struct {
 	Tag           string    // exactly one of the tags
 	UnusedSince   time.Time // not used, created or enabled since
 	ExpiresBefore time.Time // expires before, or has expired
-	// ServerKey is the version of a server key that the token depends on: it is not revoked, and a secret of it that
-	// verifies at Now, or the current one, was made under that key.
-	ServerKey int
-	Now       time.Time // the moment that Status and ServerKey are judged at; set by Service
+	Now           time.Time // the moment that Status is judged at; set by Service
 
 	Sort  TokenSort    // default SortCreated
 	Desc  bool         // newest, latest or last first

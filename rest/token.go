@@ -205,7 +205,6 @@ type TokenQuery struct {
 	Tag           string              `json:"tag,omitzero"`
 	UnusedSince   Time                `json:"unused_since,omitzero" doc:"Not used, created or enabled since."`
 	ExpiresBefore Time                `json:"expires_before,omitzero"`
-	ServerKey     int                 `json:"server_key,omitzero" range:"1,61" doc:"Version of the server key they depend on."`
 }
 
 func retiringOf(t *latchward.Token, now time.Time) *RetiringSecret {

@@ -151,6 +151,22 @@ func TestNoEscalation(t *testing.T) {
 	}
 }
 
+// Who leaves can always be stopped: disabling somebody takes no more than the permission, whatever they hold beside
+// permissions over Latchward itself, and whether or not the directory has made them. Enabling gives, and takes more.
+func TestStoppingTakesLittle(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.CreateRole(w.local, latchward.NewRole{Name: "editor", Permissions: []string{"pages.write"}})
+	must(t, err)
+	u, err := w.CreateUser(w.local, latchward.NewUser{Email: "ed@example.com", Roles: []string{"editor"}})
+	must(t, err)
+	little := w.issue(latchward.NewToken{Permissions: []string{"users.*"}})
+	w.as(little, "PATCH", "/Users/1", patchOf(`{"op":"replace","path":"active","value":false}`)).want(200)
+	w.as(little, "PATCH", "/Users/1", patchOf(`{"op":"replace","path":"active","value":true}`)).want(403)
+	if u, err = w.User(w.local, u.ID); err != nil || u.Directory != (latchward.DirectoryEntry{}) {
+		t.Errorf("the directory says of somebody whom it has only disabled: %+v, %v", u.Directory, err)
+	}
+}
+
 // The token's own restrictions hold here as everywhere, and its calls are usage like any other (X-17).
 func TestRestrictions(t *testing.T) {
 	w := newWorld(t)

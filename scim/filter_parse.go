@@ -151,9 +151,28 @@ func (p *parser) comparison() (filter, error) {
 		if !at.attribute.multi || at.sub != nil || len(at.attribute.sub) == 0 {
 			return nil, p.wrong("%s has no values to choose from", at.attribute.name)
 		}
-		inner, err := p.enclosed(at.attribute.sub, ']')
+		return p.chosen(at)
+	}
+	return p.operation(at)
+}
+
+// chosen reads what is asked of one value of a multi-valued attribute. Microsoft Entra ID asks for a part of the value
+// behind the brackets, where RFC 7644 has it inside.
+func (p *parser) chosen(at target) (filter, error) {
+	inner, err := p.enclosed(at.attribute.sub, ']')
+	if err != nil || !p.take('.') {
 		return inside{at, inner}, err
 	}
+	part := target{attribute: find(at.attribute.sub, p.word())}
+	if part.attribute == nil || part.attribute.ignored {
+		return nil, p.wrong("%s has no such part", at.attribute.name)
+	}
+	of, err := p.operation(part)
+	return inside{at, both{inner, of}}, err
+}
+
+// operation reads the operator of a comparison, and what it compares with.
+func (p *parser) operation(at target) (filter, error) {
 	op := strings.ToLower(p.word())
 	switch op {
 	case "pr":

@@ -70,7 +70,11 @@ var filters = []struct{ filter, want string }{
 	{`meta.created gt "yesterday"`, "invalidFilter"}, {`meta.created co "2026-11-22T10:00:00Z"`, "invalidFilter"},
 	{`name eq "Ada"`, "invalidFilter"}, {`meta eq "x"`, "invalidFilter"}, {`userName[value eq "x"]`, "invalidFilter"},
 	{`emails.value[value eq "x"]`, "invalidFilter"}, {`emails[userName eq "x"]`, "invalidFilter"}, {`emails[`, "invalidFilter"},
-	{`emails[value eq "x"`, "invalidFilter"}, {`emails[value eq "x"].value eq "x"`, "invalidFilter"}, {`(id pr`, "invalidFilter"},
+	{`emails[value eq "x"`, "invalidFilter"}, {`emails[value eq "x"].nick eq "x"`, "invalidFilter"},
+	{`emails[value eq "x"].value`, "invalidFilter"}, {`emails[value eq "x"] eq "x"`, "invalidFilter"},
+	// as Entra has it
+	{`emails[type eq "work"].value eq "CY@example.com"`, "3"}, {`emails[type eq "work"].value sw "c" or active eq false`, "2 3"},
+	{`emails[type eq "home"].value eq "cy@example.com"`, ""}, {`emails[primary eq true].value pr and userName sw "c"`, "3"}, {`(id pr`, "invalidFilter"},
 	{`id pr)`, "invalidFilter"}, {`id pr and`, "invalidFilter"}, {`or id pr`, "invalidFilter"}, {`id pr id pr`, "invalidFilter"},
 	{`not id pr`, "invalidFilter"}, {`()`, "invalidFilter"}, {`"x" eq id`, "invalidFilter"}, {"id eq \"\xff\"", "invalidFilter"},
 	{`password eq "x"`, "sensitive"}, {strings.Repeat("(", 17) + "id pr" + strings.Repeat(")", 17), "invalidFilter"},

@@ -29,7 +29,7 @@ func directoryOf(t *testing.T, r *running) *directory {
 	}
 	issued, err := r.Service().CreateToken(ctx, latchward.NewToken{
 		Kind: latchward.KindService, Owner: &latchward.Owner{Type: latchward.OwnerGroup, ID: int64(group.ID)},
-		Permissions: []string{"users.*", "groups.*", "*"}, AllowedEndpoints: []string{"/scim*"}, RateLimit: 3000,
+		Permissions: []string{"users.*", "groups.*", "*"}, AllowedEndpoints: []string{"/scim*"}, RateLimit: latchward.MaxRateLimit,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,13 +27,13 @@ func (s *session) keys(reply rest.KeyList, err error) error {
 	if err != nil {
 		return err
 	}
-	t := table{header: []string{"VERSION", "STATE", "CREATED", "FINGERPRINT", "TOKENS", "RETIRING"}}
+	t := table{header: []string{"VERSION", "STATE", "CREATED", "FINGERPRINT", "TOKENS"}}
 	for _, k := range reply.Keys {
 		state := "retired"
 		if k.Current {
 			state = "current"
 		}
-		t.add("v"+strconv.Itoa(k.Version), state, moment(k.CreatedAt, "-"), k.Fingerprint, number(k.Tokens), number(k.Retiring))
+		t.add("v"+strconv.Itoa(k.Version), state, moment(k.CreatedAt, "-"), k.Fingerprint, number(k.Tokens))
 	}
 	return s.print(reply, t)
 }
@@ -65,10 +65,7 @@ func (c *keysDrop) Run(ctx context.Context, s *session) error {
 	})
 }
 
-// dependentsShown is how many tokens that depend on a key are shown before it is dropped.
-const dependentsShown = 20
-
-// dependents lists the tokens that need a key, the first of them, and returns an error if there are any.
+// dependents lists the tokens under a key, and returns an error if there are any.
 func (s *session) dependents(ctx context.Context, client *rest.Client, version int) error {
 	status, err := client.KeyStatus(ctx)
 	if err != nil {
@@ -77,20 +74,43 @@ func (s *session) dependents(ctx context.Context, client *rest.Client, version i
 	var dependent int64
 	for _, k := range status.Keys {
 		if k.Version == version {
-			dependent = k.Tokens + k.Retiring
+			dependent = k.Tokens
 		}
 	}
 	if dependent == 0 {
 		return nil
 	}
-	page, err := client.Tokens(ctx, rest.TokenQuery{ServerKey: version, Limit: dependentsShown})
+	tokens, err := tokensUnder(ctx, client, version)
 	if err != nil {
 		return err
 	}
-	t := tokenTable(page.Tokens)
+	t := tokenTable(tokens)
 	if err := t.write(s.err); err != nil {
 		return err
 	}
-	return latchward.Errorf(latchward.CodeConflict, "%d tokens depend on server key v%d and would be refused (latchward token "+
-		"list --server-key %d): rotate them first, or add --yes", dependent, version, version)
+	return latchward.Errorf(latchward.CodeConflict, "%d tokens depend on server key v%d and would be refused: rotate "+
+		"them first, or add --yes", dependent, version)
+}
+
+// tokensUnder returns the tokens that are not revoked and have their secret under a server key. The display part of a
+// secret ends in the first eight characters of the key id, of which the first names the key.
+func tokensUnder(ctx context.Context, client *rest.Client, version int) ([]rest.Token, error) {
+	const digits, shown = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 8
+	var found []rest.Token
+	for query := (rest.TokenQuery{}); ; {
+		page, err := client.Tokens(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page.Tokens {
+			if at := len(t.Prefix) - shown; t.Status != latchward.StatusRevoked && at >= 0 &&
+				strings.IndexByte(digits, t.Prefix[at]) == version {
+				found = append(found, t)
+			}
+		}
+		if page.NextCursor == nil {
+			return found, nil
+		}
+		query.Cursor = *page.NextCursor
+	}
 }

@@ -105,7 +105,6 @@ type tokenList struct {
 	Tag           string   `help:"Only those with this tag." placeholder:"TAG"`
 	UnusedSince   *moments `help:"Only those not used since." placeholder:"WHEN"`
 	ExpiresBefore *moments `help:"Only those that expire before." placeholder:"WHEN"`
-	ServerKey     int      `help:"Only those that depend on this server key, see latchward keys status." placeholder:"VERSION"`
 	Sort          string   `help:"Order by created_at, updated_at, last_used_at, expires_at or name." placeholder:"ORDER"`
 	Order         string   `help:"asc or desc." placeholder:"asc|desc"`
 	Limit         int      `help:"At most this many (default 1000)." placeholder:"N"`
@@ -116,7 +115,7 @@ func (c *tokenList) Run(ctx context.Context, s *session) error {
 	query := rest.TokenQuery{
 		Limit: c.Limit, Cursor: c.Cursor, Sort: latchward.TokenSort(c.Sort), Order: rest.Order(c.Order),
 		Status: latchward.Status(c.Status), Kind: latchward.Kind(c.Kind), Text: c.Query, Tag: c.Tag,
-		Role: c.Role, Group: c.Group, License: c.License, ServerKey: c.ServerKey,
+		Role: c.Role, Group: c.Group, License: c.License,
 	}
 	if c.UnusedSince != nil {
 		query.UnusedSince = c.UnusedSince.Time
