@@ -22,12 +22,12 @@ const (
 	TypeSession = "urn:latchward:params:oauth:token-type:session"
 )
 
-// ScopeOffline asks for a token that outlives the moment: without it a token expires after [DefaultLifetime] at the
+// ScopeOffline asks for a token that outlives the moment: without it a token expires after Options.TokenLifetime at the
 // latest (S3-02, S3-03).
 const ScopeOffline = "offline_access"
 
-// DefaultLifetime is how long a token lives that was asked for without [ScopeOffline].
-const DefaultLifetime = time.Hour
+// DefaultTokenLifetime is how long a token lives that was asked for without [ScopeOffline], unless configured.
+const DefaultTokenLifetime = time.Hour
 
 // Parameters of ours (RFC 6749 §8.2 asks for a prefix).
 const (
@@ -153,14 +153,14 @@ func (h *handler) wanted(
 		}
 		n.AllowedEndpoints = patterns
 	}
-	life := DefaultLifetime
+	life := h.TokenLifetime
 	if text := f.get(paramExpiresIn); text != "" {
 		asked, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || asked < 1 || asked > maxLifetimeSeconds {
 			return n, offline, invalidRequest(paramExpiresIn + " must be a whole number of seconds, at least 1")
 		}
 		if life = time.Duration(asked) * time.Second; !offline {
-			life = min(life, DefaultLifetime)
+			life = min(life, h.TokenLifetime)
 		}
 	} else if offline {
 		return n, offline, nil

@@ -75,6 +75,13 @@ func TestExchangeLifetime(t *testing.T) {
 			t.Errorf("at its end a token is %s", got)
 		}
 	}
+	short := newWorld(t, func(o *oauth.Options) { o.TokenLifetime = 5 * time.Minute })
+	_, shortJWT := short.user(t, "ada")
+	for _, asked := range []string{"", "3600"} {
+		if got := short.exchange(t, shortJWT, "latchward_expires_in", asked).issued(t).ExpiresIn; got != 300 {
+			t.Errorf("configured to 5 minutes, a token for %q seconds expires in %d s", asked, got)
+		}
+	}
 	for _, asked := range []string{"0", "-1", "1.5", "1e3", "x", "99999999999999999999", "9999999999"} {
 		w.exchange(t, jwt, "latchward_expires_in", asked).fault(t, http.StatusBadRequest, "invalid_request")
 	}

@@ -29,9 +29,12 @@ type Options struct {
 	// Issuer is the URL under which clients reach the endpoints, see [ValidateIssuer]. "" = not known: there is no
 	// metadata then, and no token is asked for by naming its resource.
 	Issuer string
-	Base   string           // under which the protected API is, as latchward.ValidateBase returns it
-	Logger *slog.Logger     // nil = nowhere
-	Now    func() time.Time // nil = time.Now
+	// TokenLifetime is how long an API token lives at most that a person asks for without [ScopeOffline]; 0 =
+	// DefaultTokenLifetime.
+	TokenLifetime time.Duration
+	Base          string           // under which the protected API is, as latchward.ValidateBase returns it
+	Logger        *slog.Logger     // nil = nowhere
+	Now           func() time.Time // nil = time.Now
 }
 
 // handler serves the endpoints.
@@ -57,6 +60,9 @@ type route struct {
 // Handler serves [Root] and [MetadataPath], and answers 404 for all other paths.
 func Handler(o Options) http.Handler {
 	h := &handler{Options: o, service: o.Service, now: o.Now, log: o.Logger}
+	if h.TokenLifetime == 0 {
+		h.TokenLifetime = DefaultTokenLifetime
+	}
 	if h.now == nil {
 		h.now = time.Now
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/oauth"
 	"github.com/latchward/latchward/rest"
 )
 
@@ -85,6 +86,16 @@ func misuse(t *testing.T, r *running, note func(answer), secret string) {
 	note(get(t, r.URL()+"/api/products", "Basic "+secret))
 	note(get(t, r.URL()+"/api/products", "Bearer "+secret+", Bearer "+secret))
 	note(get(t, r.URL()+"/api/products", "Bearer x"+secret))
+	for _, path := range []string{"/oauth/token", "/oauth/introspect", "/oauth/revoke"} {
+		form := url.Values{
+			"grant_type": {oauth.GrantExchange}, "subject_token": {"x" + secret}, "subject_token_type": {oauth.TypeJWT},
+			"token": {"x" + secret}, "scope": {secret}, "latchward_name": {secret}, secret: {secret},
+		}
+		note(postForm(t, http.DefaultClient, r.URL()+path, form))
+		note(postForm(t, http.DefaultClient, r.URL()+path+"?subject_token="+secret+"&token="+secret, form))
+		form.Set("subject_token", secret)
+		note(postForm(t, http.DefaultClient, r.URL()+path, form))
+	}
 	body := `{"token":"` + secret + `","path":"/products","unknown":"` + secret + `"}`
 	note(send(t, http.DefaultClient, "POST", r.URL()+"/api/latchward/verify", "Bearer "+secret, strings.NewReader(body)))
 	note(send(t, http.DefaultClient, "POST", r.URL()+"/api/api-tokens", "Bearer "+secret, strings.NewReader(body)))

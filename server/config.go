@@ -61,6 +61,7 @@ type Config struct {
 
 	OAuthIssuer string `key:"oauth.issuer" help:"https URL under which clients reach the API, and the issuer of its OAuth endpoints; by default that of the address, with localhost for loopback; off for no OAuth"`
 
+	TokenLifetime   time.Duration `key:"oauth.token_lifetime" default:"1h" help:"of API tokens that people get by OAuth without the scope offline_access, at most"`
 	DerivedLifetime time.Duration `key:"oauth.derived_lifetime" default:"5m" help:"of the JWTs that API tokens are exchanged for, at most; 1h at most"`
 	SigningDays     int           `key:"oauth.signing_key_days" default:"90" min:"0" max:"3650" help:"after which the key that signs them is rotated; 0 for never"`
 

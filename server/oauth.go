@@ -59,7 +59,8 @@ func (p *protection) oauth(issuer string) http.Handler {
 	}
 	return oauth.Handler(oauth.Options{
 		Service: p.service, Persons: p.signers, Proxies: p.proxies, Guard: p.guard, Issuer: issuer,
-		Base: p.config.Base, Logger: p.log,
+		TokenLifetime: p.config.TokenLifetime,
+		Base:          p.config.Base, Logger: p.log,
 	})
 }
 

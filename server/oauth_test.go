@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/oauth"
@@ -58,6 +59,20 @@ func TestOAuthIssuer(t *testing.T) {
 				t.Errorf("issuer %q, want %q (%v)", m.Issuer, test.issuer, err)
 			}
 		})
+	}
+}
+
+func TestOAuthLifetime(t *testing.T) {
+	r := start(t, settings(t, folder(t), "oauth.token_lifetime", "90s"))
+	exchange(t, r.URL(), r.jwt(t).Expose(), oauth.TypeJWT, "latchward_expires_in", "3600").
+		want(t, "a token", http.StatusOK, `"expires_in":`)
+	tokens, err := r.administrator(t).Tokens(t.Context(), rest.TokenQuery{})
+	if err != nil || len(tokens.Tokens) != 1 || time.Until(tokens.Tokens[0].ExpiresAt.Time) > 90*time.Second {
+		t.Errorf("%+v, %v", tokens.Tokens, err)
+	}
+	_, err = server.Load(server.Sources{File: "/dev/null", Flags: map[string]string{"oauth.token_lifetime": "0s"}})
+	if err == nil || !strings.Contains(err.Error(), "oauth.token_lifetime must be at least 1s") {
+		t.Errorf("no lifetime: %v", err)
 	}
 }
 

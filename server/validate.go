@@ -77,9 +77,6 @@ func (c *Config) validateJWT() []fault {
 		faults = append(faults, fault{"", "jwt.jwks_url", "must be an https address: whoever can change the answer can " +
 			"sign in as anybody"})
 	}
-	if c.DerivedLifetime < 10*time.Second {
-		faults = append(faults, fault{"", "oauth.derived_lifetime", "must be at least 10s"})
-	}
 	if c.Issuer == "" {
 		faults = append(faults, fault{"", "jwt.issuer", "must not be empty: it is always compared"})
 	}
@@ -229,11 +226,18 @@ func (c *Config) validateLeaks() []fault {
 }
 
 func (c *Config) validateOAuth() []fault {
+	var faults []fault
+	if c.TokenLifetime < time.Second {
+		faults = append(faults, fault{"", "oauth.token_lifetime", "must be at least 1s"})
+	}
+	if c.DerivedLifetime < 10*time.Second {
+		faults = append(faults, fault{"", "oauth.derived_lifetime", "must be at least 10s"})
+	}
 	if c.OAuthIssuer == "" || c.OAuthIssuer == "off" {
-		return nil
+		return faults
 	}
 	if _, err := oauth.ValidateIssuer(c.OAuthIssuer); err != nil {
-		return []fault{{"", "oauth.issuer", latchward.ErrorMessage(err)}}
+		faults = append(faults, fault{"", "oauth.issuer", latchward.ErrorMessage(err)})
 	}
-	return nil
+	return faults
 }
