@@ -177,6 +177,19 @@ func TestClaimsAreReadStrictly(t *testing.T) {
 	if err := signed(payload); err != nil {
 		t.Fatalf("the good one: %v", err)
 	}
+	for _, header := range []string{ // signed by the right key, all of them
+		`{"alg":"EdDSA","kid":"` + id + `","typ":"JWT"}`, `{"alg":"EdDSA","kid":"` + id + `"}`,
+		`{"alg":"EdDSA","kid":"` + id + `","typ":"AT+JWT"}`, `{"alg":"EdDSA","typ":"at+jwt"}`,
+		`{"alg":"Ed25519","kid":"` + id + `","typ":"at+jwt"}`, `{"alg":"HS256","alg":"EdDSA","kid":"` + id + `","typ":"at+jwt"}`,
+		`{"alg":"EdDSA","kid":"` + id + `","typ":"at+jwt","crit":["b64"],"b64":true}`,
+		`{"alg":"EdDSA","kid":"` + id + `","typ":"at+jwt","jku":"https://evil.example"}`,
+		`{"alg":"EdDSA","kid":"` + id + `","typ":"at+jwt","x5c":[]}`, `{"alg":"EdDSA","kid":["` + id + `"],"typ":"at+jwt"}`,
+	} {
+		secret := jws(header, payload, func(input []byte) []byte { return ed25519.Sign(private, input) })
+		if _, err := oauth.Format().ReadDerived(secret, find); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {
+			t.Errorf("header %s: %v", header, err)
+		}
+	}
 	for what, change := range map[string][2]string{
 		"scope twice":        {`"scope":`, `"scope":"*","scope":`},
 		"exp twice":          {`"exp":`, `"exp":4102444800,"exp":`},

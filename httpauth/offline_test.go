@@ -36,7 +36,7 @@ type published struct {
 	mu      sync.Mutex
 	fetched map[string]int
 	fail    error
-	replace []byte // what is answered instead
+	replace []byte // what is answered instead of a status list
 }
 
 func newPublished(t *testing.T) *published {
@@ -81,7 +81,7 @@ func (p *published) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer := httptest.NewRecorder()
 	p.handler.ServeHTTP(answer, httptest.NewRequest(r.Method, path, nil))
 	reply := answer.Result()
-	if p.replace != nil {
+	if p.replace != nil && strings.HasPrefix(path, "/oauth/status-lists/") {
 		reply.Body = io.NopCloser(bytes.NewReader(p.replace))
 	}
 	return reply, nil
@@ -300,6 +300,35 @@ func TestOfflineOutage(t *testing.T) {
 		}
 		if err := v.Refresh(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A list is as old as it says itself, however lately somebody passed it on.
+func TestOfflineOldCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPublished(t)
+		v, secret := p.offline(t, nil), p.derive(t, nil)
+		old, err := p.StatusList(t.Context(), offlineIssuer, time.Now().Unix()/3600*8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Refresh(t.Context()); err != nil { // the keys
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Second)
+		p.set(nil, []byte(old))
+		if got := askOffline(t, v, secret, nil); got != "allowed" {
+			t.Errorf("a copy of 50 s: %s", got)
+		}
+		p.set(nil, nil)
+		if err := v.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.set(nil, []byte(old))
+		time.Sleep(71 * time.Second)
+		if got := askOffline(t, p.offline(t, nil), secret, nil); got != string(latchward.CodeUnavailable) {
+			t.Errorf("a copy of 121 s: %s", got)
 		}
 	})
 }

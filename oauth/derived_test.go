@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/latchward/latchward"
 	"github.com/latchward/latchward/oauth"
+	"github.com/latchward/latchward/signin"
 )
 
 // derive exchanges an API token for a JWT; pairs of name and value follow.
@@ -143,6 +146,26 @@ func TestDeriveRefuses(t *testing.T) {
 	}
 	if held, _, err := w.HeldToken(w.local, latchward.Presented{Secret: latchward.SecretFromText(first.AccessToken)}); err != nil || held.ID != 0 {
 		t.Errorf("the holder's own endpoints: %+v, %v", held, err)
+	}
+}
+
+// not even when the host application's keys are taken to be ours, with our issuer and audience.
+func TestDerivedTokensAreNobody(t *testing.T) {
+	w := newWorld(t, nil)
+	ada, _ := w.user(t, "ada", "administrator")
+	jwt := w.derived(t, w.create(t, ada, latchward.NewToken{}).Secret).AccessToken
+	file := filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(file, []byte(w.send(t, http.MethodGet, oauth.KeysPath, "").body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	persons, err := signin.NewJWT(w.Service, signin.JWTOptions{
+		JWKSFile: file, Issuer: issuer, Audience: issuer, CreateUsers: true, Now: w.clock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := persons.Authenticate(w.local, latchward.SecretFromText(jwt)); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {
+		t.Errorf("signed in as %v, %v", p, err)
 	}
 }
 
@@ -278,8 +301,16 @@ func TestKeysOverlap(t *testing.T) {
 		t.Error("the next key does not sign")
 	}
 	w.independent(t, next, "at+jwt")
+	first, err := w.StatusList(w.local, issuer, w.clock().Unix()/3600*8)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.RotateSigningKey(w.local, latchward.SigningRotation{Emergency: true}); err != nil {
 		t.Fatal(err)
+	}
+	second, err := w.StatusList(w.local, issuer, w.clock().Unix()/3600*8)
+	if err != nil || head(t, second)["kid"] == head(t, first)["kid"] {
+		t.Errorf("the status list is still signed by the revoked key, %v", err)
 	}
 	if reason := w.reason(t, next); reason != latchward.ReasonMalformed {
 		t.Errorf("after the emergency: %s", reason)
