@@ -141,7 +141,11 @@ func (c *call) addUser(w *wanted) (*latchward.User, error) {
 		if err == nil && !known.Removed() && known.Directory == (latchward.DirectoryEntry{}) {
 			change, _ := c.Subject.update(known, w)
 			change.Revisions = []string{known.Revision()}
-			return c.service.UpdateUser(ctx, known.ID, change)
+			known, err = c.service.UpdateUser(ctx, known.ID, change)
+			if errors.Is(err, latchward.ErrChanged) {
+				err = errBusy
+			}
+			return known, err
 		}
 		if err != nil && latchward.ErrorCode(err) != latchward.CodeNotFound {
 			return nil, err
