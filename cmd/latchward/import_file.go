@@ -199,7 +199,7 @@ func newCSVImport(from io.Reader, separator rune, plan *columnPlan) (*csvImport,
 		return nil, latchward.Invalid("file", "is empty: its first line must name the columns")
 	}
 	if err != nil {
-		return nil, err
+		return nil, c.unreadable(err)
 	}
 	seen := map[string]bool{}
 	for _, column := range header {
@@ -225,12 +225,10 @@ func (c *csvImport) next() (importLine, error) {
 	record, err := c.read()
 	var bad *csv.ParseError
 	switch {
-	case errors.Is(err, errUnbounded):
-		return importLine{}, latchward.Invalid("file", "a line is longer than %d bytes: is a quote missing?", maxImportLine)
 	case errors.As(err, &bad):
 		return importLine{number: int64(bad.StartLine), err: latchward.Errorf(latchward.CodeInvalid, "is not CSV: %v", bad.Err)}, nil
 	case err != nil:
-		return importLine{}, err
+		return importLine{}, c.unreadable(err)
 	}
 	number, _ := c.from.FieldPos(0)
 	if len(record) > len(c.members) {
@@ -244,6 +242,17 @@ func (c *csvImport) next() (importLine, error) {
 		}
 	}
 	return c.plan.encode(int64(number), line), nil
+}
+
+func (c *csvImport) unreadable(err error) error {
+	var bad *csv.ParseError
+	switch {
+	case errors.Is(err, errUnbounded):
+		return latchward.Invalid("file", "a line is longer than %d bytes: is a quote missing?", maxImportLine)
+	case errors.As(err, &bad):
+		return latchward.Invalid("file", "its first line is not CSV: %v", bad.Err)
+	}
+	return err
 }
 
 // boundedReader gives no more bytes than are left: a quote that is never closed would take the rest of the file for one
