@@ -46,8 +46,8 @@ func (a ForeignAlgorithm) slow() bool {
 	return a == ForeignBcrypt || a == ForeignArgon2i || a == ForeignArgon2id
 }
 
-// SlowDigests compares secrets with digests by bcrypt and argon2. It is safe for concurrent use. [Service] calls Matches
-// from at most two goroutines at a time.
+// SlowDigests compares secrets with digests by bcrypt and argon2. It is safe for concurrent use. [Service] calls
+// Matches from at most two goroutines at a time.
 type SlowDigests interface {
 	// Check returns an Error of code invalid, whose Field is digest, for a text that is not a whole digest by that
 	// algorithm, or one that asks for more time or memory than anybody may.

@@ -120,7 +120,8 @@ func easyToGuess(text string) bool {
 	return different < 6
 }
 
-// foreignShape reports whether text can be a foreign secret: of fitting length and of the form token68 (RFC 9110 §11.2).
+// foreignShape reports whether text can be a foreign secret: of fitting length and of the form token68 (RFC 9110
+// §11.2).
 func foreignShape(text string) bool {
 	if len(text) < MinForeignLength || len(text) > MaxForeignLength {
 		return false
@@ -215,7 +216,8 @@ func (f *foreign) credential(key *serverKey) Credential {
 	if f.algorithm.fast() {
 		return key.foreign(f.algorithm, f.sum)
 	}
-	return key.recognise(joined(foreignSlowLabel, string(f.tried.Algorithm), f.prefix, string(f.tried.Salt), f.tried.Digest))
+	t := &f.tried
+	return key.recognise(joined(foreignSlowLabel, string(t.Algorithm), f.prefix, string(t.Salt), t.Digest))
 }
 
 // foreign returns the credential of a secret whose digest by a fast algorithm is sum: HMAC(server key, algorithm +

@@ -111,8 +111,8 @@ const (
 	maxProven = 8192
 )
 
-// foreignCache is what is remembered about secrets that were made elsewhere, beside the facts about their tokens. Strings
-// go by the key id that they would have in the canonical form.
+// foreignCache is what is remembered about secrets that were made elsewhere, beside the facts about their tokens.
+// Strings go by the key id that they would have in the canonical form.
 type foreignCache struct {
 	forms   cells[foreignKey, foreignForms]
 	cell    *cell[foreignKey, foreignForms]

@@ -95,12 +95,14 @@ func (g *foreignGuard) budget(kind BudgetKind, text string, n int64) Budget {
 func (g *foreignGuard) turn(ctx context.Context, now Instant) (end func(), t throttle, err error) {
 	defer g.waiting.Add(-1)
 	if g.waiting.Add(1) > slowWaiting {
-		return nil, throttle{limit: slowAtOnce, current: slowAtOnce + 1, reset: now + Instant(time.Second), name: slowName}, nil
+		full := throttle{limit: slowAtOnce, current: slowAtOnce + 1, reset: now + Instant(time.Second), name: slowName}
+		return nil, full, nil
 	}
 	select {
 	case g.turns <- struct{}{}:
 		return func() { <-g.turns }, throttle{}, nil
 	case <-ctx.Done():
-		return nil, throttle{}, &Error{Code: CodeUnavailable, Message: "The token could not be checked in time.", Err: ctx.Err()}
+		err = &Error{Code: CodeUnavailable, Message: "The token could not be checked in time.", Err: ctx.Err()}
+		return nil, throttle{}, err
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// proveForeign is prove for a string that is no secret of ours. Where nothing was imported it costs no look-up; a string
-// with our prefix is looked up only if some import declared that prefix.
+// proveForeign is prove for a string that is no secret of ours. Where nothing was imported it costs no look-up; a
+// string with our prefix is looked up only if some import declared that prefix.
 func (s *Service) proveForeign(
 	ctx context.Context, r *VerifyRequest, v *Verdict, otherPrefix bool,
 ) (*facts, *ownerRecord, error) {
@@ -40,8 +40,8 @@ func (f *foreignForms) find(secret Secret, otherPrefix bool) bool {
 	return !f.none() && (otherPrefix || f.own) && foreignShape(secret.Expose())
 }
 
-// recogniseSecret returns the credential of a secret, ours or foreign, which it does not judge; the zero Credential when
-// there is none. The error is of code unavailable, also when too many that are unknown came from that address.
+// recogniseSecret returns the credential of a secret, ours or foreign, which it does not judge; the zero Credential
+// when there is none. The error is of code unavailable, also when too many that are unknown came from that address.
 func (s *Service) recogniseSecret(ctx context.Context, secret Secret, address netip.Addr) (Credential, error) {
 	presented, err := ParseSecret(secret, s.prefix, s.keys.Load())
 	if err == nil {
@@ -77,8 +77,8 @@ type foreignSearch struct {
 	prefixes  []string    // lookup prefixes that it may have
 }
 
-// findForeign returns the facts about the token whose secret a string is and what to compare its digest with; nil when it
-// is none, or was not looked up. What is remembered costs neither a look-up nor an allowance.
+// findForeign returns the facts about the token whose secret a string is and what to compare its digest with; nil when
+// it is none, or was not looked up. What is remembered costs neither a look-up nor an allowance.
 func (s *Service) findForeign(ctx context.Context, forms *foreignForms, q *foreignSearch) (*facts, Digest, error) {
 	candidates, canonical := forms.candidates(s.keys.Load(), q.Secret.Expose())
 	q.canonical, q.prefixes = canonical, forms.lookupPrefixes(q.Secret.Expose())
@@ -170,9 +170,9 @@ func (s *Service) lookUpForeign(ctx context.Context, q *foreignSearch) (*facts, 
 	return nil, Digest{}, nil
 }
 
-// moveForeign keeps what was found under an old server key under the current one, and returns the facts as they are then
-// and the digest to compare with. One is moved at a time, and who comes meanwhile does not wait: after a rotation of the
-// key a fleet moves as fast as it may without getting into anybody's way.
+// moveForeign keeps what was found under an old server key under the current one, and returns the facts as they are
+// then and the digest to compare with. One is moved at a time, and who comes meanwhile does not wait: after a rotation
+// of the key a fleet moves as fast as it may without getting into anybody's way.
 func (s *Service) moveForeign(ctx context.Context, f *facts, c candidate, q *foreignSearch) (*facts, Digest) {
 	keys := s.keys.Load()
 	if c.form.version == keys.Current() || q.DryRun || !f.digest.Equal(c.Digest) ||
@@ -239,8 +239,8 @@ type foreignFlight struct {
 	err     error
 }
 
-// tryForeign compares a string with the secrets that have its lookup prefix, and keeps a keyed digest of the one that it
-// is, so that it is the last time.
+// tryForeign compares a string with the secrets that have its lookup prefix, and keeps a keyed digest of the one that
+// it is, so that it is the last time.
 func (s *Service) tryForeign(ctx context.Context, q *foreignSearch) (*facts, error) {
 	fl, now := s.joinForeign(ctx, q), q.at
 	select {
@@ -274,8 +274,8 @@ func (s *Service) tryForeign(ctx context.Context, q *foreignSearch) (*facts, err
 	return f, err
 }
 
-// becameCanonical returns the facts about a string that was found neither by its digest nor among the candidates, if what
-// it is moved from the one to the other in between.
+// becameCanonical returns the facts about a string that was found neither by its digest nor among the candidates, if
+// what it is moved from the one to the other in between.
 func (s *Service) becameCanonical(ctx context.Context, q *foreignSearch) (*facts, error) {
 	if q.changes == s.cache.changes.Load() {
 		return nil, nil

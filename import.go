@@ -1,6 +1,9 @@
 package latchward
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Bounds of imports.
 const (
@@ -10,8 +13,8 @@ const (
 
 // ImportBatch is a part of an import: tokens whose secrets were made elsewhere (B-03).
 type ImportBatch struct {
-	// Name is that of the import, the same for all its batches: letters, digits and ._:- only. Tokens remember it. A digest
-	// of what is imported makes a good one: repeating the import then repeats its name.
+	// Name is that of the import, the same for all its batches: letters, digits and ._:- only. Tokens remember it. A
+	// digest of what is imported makes a good one: repeating the import then repeats its name.
 	Name   string
 	Source string // where the lines come from, such as the name of a file; for people to read; "" = not told
 	// OwnPrefix declares that secrets of this import may start with the prefix of our own: strings that start with it
@@ -82,16 +85,12 @@ func (s *Service) ImportTokens(ctx context.Context, b ImportBatch) (results []Im
 }
 
 func (b *ImportBatch) validate() error {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == ':' || c == '-'
-	}
+	const plain = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-"
 	if b.Name == "" || len(b.Name) > MaxImportNameLength {
 		return Invalid("import", "must have 1 to %d characters", MaxImportNameLength)
 	}
-	for _, c := range b.Name {
-		if !plain(c) {
-			return Invalid("import", "must be of letters, digits and ._:- only")
-		}
+	if strings.Trim(b.Name, plain) != "" {
+		return Invalid("import", "must be of letters, digits and ._:- only")
 	}
 	if len(b.Lines) == 0 || len(b.Lines) > MaxImportLines {
 		return Invalid("lines", "must be 1 to %d", MaxImportLines)

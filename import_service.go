@@ -85,10 +85,10 @@ func (i *importer) prepare(ctx context.Context, line *ImportLine) (preparedLine,
 	if l.foreign, err = line.check(i.service.options.SlowDigests); err != nil {
 		return l, err
 	}
-	prefix := i.service.prefix
-	if !i.batch.OwnPrefix && (strings.HasPrefix(line.Value.Expose(), prefix) || strings.HasPrefix(line.LookupPrefix, prefix)) {
-		return l, Invalid("token", "begins with %s, like the secrets of this server: such strings are never looked up, unless "+
-			"the import declares the prefix", prefix)
+	own := i.service.prefix
+	if !i.batch.OwnPrefix && (strings.HasPrefix(line.Value.Expose(), own) || strings.HasPrefix(line.LookupPrefix, own)) {
+		return l, Invalid("token", "begins with %s, like the secrets of this server: such strings are never looked up, "+
+			"unless the import declares the prefix", own)
 	}
 	asked := line.Token
 	if asked.Owner, err = i.owner(ctx, line.Owner); err != nil {

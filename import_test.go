@@ -40,7 +40,9 @@ func TestImportingAgainChangesNothing(t *testing.T) {
 		"rotated": func(id latchward.TokenID) {
 			must[latchward.IssuedToken](t)(f.RotateToken(f.ctx, id, latchward.Rotation{}))
 		},
-		"revoked": func(id latchward.TokenID) { must[*latchward.Token](t)(f.RevokeToken(f.ctx, id, latchward.Revocation{})) },
+		"revoked": func(id latchward.TokenID) {
+			must[*latchward.Token](t)(f.RevokeToken(f.ctx, id, latchward.Revocation{}))
+		},
 	} {
 		for _, result := range first[:3] {
 			if token := must[*latchward.Token](t)(f.Token(f.ctx, result.TokenID)); !token.Revoked() {

@@ -10,11 +10,12 @@ import (
 
 const (
 	foreignForms   = "ForeignForms returns all forms that were saved, in the order of their bytes."
-	foreignSecrets = "ForeignSecrets returns the secrets that have one of the lookup prefixes and became nothing else yet, " +
-		"ordered by key id, at most limit of them."
-	tokenOfSecret = "TokenOfSecret returns the token to which one of the key ids leads: as its current secret, as one that " +
-		"was rotated out, or as a foreign secret, whatever that became."
-	countsForeign      = "CountForeignSecrets returns how many secrets have this lookup prefix and became nothing else yet."
+	foreignSecrets = "ForeignSecrets returns the secrets that have one of the lookup prefixes and became nothing else " +
+		"yet, ordered by key id, at most limit of them."
+	tokenOfSecret = "TokenOfSecret returns the token to which one of the key ids leads: as its current secret, as one " +
+		"that was rotated out, or as a foreign secret, whatever that became."
+	countsForeign = "CountForeignSecrets returns how many secrets have this lookup prefix and became nothing else " +
+		"yet."
 	savesForm          = "The commit must name the forms as changed, unless it was known already."
 	savesForeign       = "SaveForeignSecret inserts the secret, or replaces the one with its key id."
 	savesForeignToken  = "There must be such a token, else it is an Error of code not_found."

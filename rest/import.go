@@ -106,7 +106,8 @@ func (h *handler) importOperation() operation {
 // readLines reads a body of lines. One line is JSON, too, and may say so.
 func readLines(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	asked := *r
-	if media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(strings.ToLower(media)) == ndjsonType {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if strings.EqualFold(strings.TrimSpace(media), ndjsonType) {
 		asked.Header = r.Header.Clone()
 		asked.Header.Set("Content-Type", jsonType)
 	}
@@ -197,7 +198,8 @@ func (l *ImportLine) line() (line latchward.ImportLine, err error) {
 	}
 	line.Owner = l.Owner.Value
 	line.Foreign = latchward.Foreign{
-		Value: l.Secret.Value.Secret, Algorithm: l.Algorithm.Value, Digest: l.Digest.Value, LookupPrefix: l.LookupPrefix.Value,
+		Value: l.Secret.Value.Secret, Algorithm: l.Algorithm.Value, Digest: l.Digest.Value,
+		LookupPrefix: l.LookupPrefix.Value,
 	}
 	line.Salt, err = parseSalt(l.Salt.Value, l.SaltEncoding.Value)
 	return line, err

@@ -103,7 +103,8 @@ func (a *argonDigest) make(secret []byte) []byte {
 // parseArgon reads a PHC string (https://github.com/P-H-C/phc-string-format) and checks what it asks for.
 func parseArgon(algorithm latchward.ForeignAlgorithm, text string) (*argonDigest, error) {
 	parts := strings.Split(text, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != string(algorithm) || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+	version := fmt.Sprintf("v=%d", argon2.Version)
+	if len(parts) != 6 || parts[0] != "" || parts[1] != string(algorithm) || parts[2] != version {
 		return nil, fmt.Errorf("it must look like $%s$v=%d$m=65536,t=3,p=4$<salt>$<digest>", algorithm, argon2.Version)
 	}
 	a := &argonDigest{algorithm: algorithm}

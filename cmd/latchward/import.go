@@ -35,14 +35,14 @@ type tokenImport struct {
 
 // Help implements kong.HelpProvider.
 func (tokenImport) Help() string {
-	return `Imports tokens that were made elsewhere, by their secrets or by digests of them: the old secrets go on working. Importing
-the same file again changes nothing, so an import that was interrupted is run again. See docs/import.md.
+	return `Imports tokens that were made elsewhere, by their secrets or by digests of them: the old secrets go on working.
+Importing the same file again changes nothing, so an import that was interrupted is run again. See docs/import.md.
 
 Examples:
   latchward token import tokens.csv --dry-run
   latchward token import tokens.csv --report report.csv
   latchward token import keys.csv --map digest=key_hash --map name=label --set owner=ada@example.com --ignore-other
-  psql -c "COPY (SELECT key_hash AS digest, label AS name FROM keys) TO STDOUT WITH CSV HEADER" | latchward token import -`
+  psql -c "COPY (SELECT digest, name FROM keys) TO STDOUT WITH CSV HEADER" | latchward token import -`
 }
 
 // Bounds of a batch that is sent at once.
@@ -232,7 +232,8 @@ func (r *importRun) send(ctx context.Context) error {
 	if err != nil {
 		var known *latchward.Error
 		if errors.As(err, &known) && mayPass(err) {
-			return latchward.Errorf(known.Code, "the import stopped at line %d; run it again to go on: %s", r.numbers[0], known.Message)
+			return latchward.Errorf(known.Code, "the import stopped at line %d; run it again to go on: %s", r.numbers[0],
+				known.Message)
 		}
 		return err
 	}

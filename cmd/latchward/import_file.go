@@ -28,7 +28,8 @@ type importLine struct {
 	err    error
 }
 
-// importReader reads the tokens of a file one by one. next returns io.EOF at the end; any other error ends the file, too.
+// importReader reads the tokens of a file one by one. next returns io.EOF at the end; any other error ends the file,
+// too.
 type importReader interface {
 	next() (importLine, error)
 }
@@ -61,7 +62,8 @@ func importColumn(name string) string {
 	case "endpoints", "networks":
 		name = "allowed_" + name
 	}
-	if _, known := importColumns[name]; known || strings.HasPrefix(name, metadataPrefix) && len(name) > len(metadataPrefix) {
+	_, known := importColumns[name]
+	if key, ok := strings.CutPrefix(name, metadataPrefix); known || ok && key != "" {
 		return name
 	}
 	return ""
@@ -109,8 +111,8 @@ func (p *columnPlan) member(column string) (string, error) {
 		member = importColumn(column)
 	}
 	if member == "" && !p.others {
-		return "", latchward.Invalid("file", "nothing is known about the column %q: say which it is with --map MEMBER=%s, or pass "+
-			"over such columns with --ignore-other; the members are %s", column, column, importMembers())
+		return "", latchward.Invalid("file", "nothing is known about the column %q: say which it is with --map MEMBER=%s, "+
+			"or pass over such columns with --ignore-other; the members are %s", column, column, importMembers())
 	}
 	return member, nil
 }
@@ -226,14 +228,15 @@ func (c *csvImport) next() (importLine, error) {
 	var bad *csv.ParseError
 	switch {
 	case errors.As(err, &bad):
-		return importLine{number: int64(bad.StartLine), err: latchward.Errorf(latchward.CodeInvalid, "is not CSV: %v", bad.Err)}, nil
+		err := latchward.Errorf(latchward.CodeInvalid, "is not CSV: %v", bad.Err)
+		return importLine{number: int64(bad.StartLine), err: err}, nil
 	case err != nil:
 		return importLine{}, c.unreadable(err)
 	}
 	number, _ := c.from.FieldPos(0)
 	if len(record) > len(c.members) {
-		return importLine{number: int64(number), err: latchward.Errorf(latchward.CodeInvalid, "has %d cells, and there are %d columns",
-			len(record), len(c.members))}, nil
+		err := latchward.Errorf(latchward.CodeInvalid, "has %d cells, and there are %d columns", len(record), len(c.members))
+		return importLine{number: int64(number), err: err}, nil
 	}
 	line := map[string]any{}
 	for i, text := range record {
