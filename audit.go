@@ -39,6 +39,7 @@ const (
 	ActionPolicyCreate     = "policy.create"
 	ActionPolicyUpdate     = "policy.update"
 	ActionPolicyDelete     = "policy.delete"
+	ActionPolicyApply      = "policy.apply" // tokens that it covers were brought into line
 	ActionPermissionCreate = "permission.create"
 	ActionPermissionUpdate = "permission.update"
 	ActionPermissionDelete = "permission.delete"

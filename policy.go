@@ -97,7 +97,8 @@ type PolicyUpdate struct {
 	Title       *string
 	Description *string
 	Rules       *LifecycleRules
-	Revisions   []string // the policy must have one of these, see [LifecyclePolicy.Revision]; empty = whatever it has
+	Edit        func(LifecycleRules) LifecycleRules // instead of Rules: makes the new rules of the old ones; may run twice
+	Revisions   []string                            // the policy must have one of these, see [LifecyclePolicy.Revision]; empty = whatever it has
 }
 
 // DisplayName returns the best text there is for a person to recognise p by.

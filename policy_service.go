@@ -85,6 +85,9 @@ func (s *Service) UpdatePolicy(ctx context.Context, id PolicyID, u PolicyUpdate)
 		if u.Rules != nil {
 			policy.Rules = u.Rules.normal()
 		}
+		if u.Edit != nil {
+			policy.Rules = u.Edit(policy.Rules).normal()
+		}
 		policy.UpdatedAt = now
 		if err := policy.Validate(); err != nil {
 			return err

@@ -160,6 +160,8 @@ type Tx interface {
 	// DeleteToken makes the token disappear together with its secrets, and remembers its name and owner for rollups. The
 	// commit must name every key id that led to it as changed.
 	DeleteToken(id TokenID) error
+	// Tokens returns copies of the tokens that match, in the order of f, at most f.Limit of them.
+	Tokens(f TokenFilter) ([]*Token, error)
 	// TokensOf returns copies of all tokens of an owner that are not revoked, ordered by id.
 	TokensOf(owner Owner) ([]*Token, error)
 

@@ -31,7 +31,13 @@ type TokenFilter struct {
 	Tag           string    // exactly one of the tags
 	UnusedSince   time.Time // not used, created or enabled since
 	ExpiresBefore time.Time // expires before, or has expired
-	Now           time.Time // the moment that Status is judged at; set by Service
+	NeverUsed     bool      // no request of it was ever accepted
+	IdleBefore    time.Time // goes idle before if it stays unused, or has gone idle
+	RotationDue   time.Time // its secret should be replaced before
+	CreatedBefore time.Time
+	CreatedBy     string       // who, as Principal.String gives it
+	RevokeReason  RevokeReason // was revoked for this reason
+	Now           time.Time    // the moment that Status is judged at; set by Service
 
 	Sort  TokenSort    // default SortCreated
 	Desc  bool         // newest, latest or last first

@@ -223,6 +223,7 @@ type alteredTx struct {
 	saveToken        func(*latchward.Token) error
 	retireSecret     func(latchward.TokenID, latchward.RetiringSecret) error
 	deleteToken      func(latchward.TokenID) error
+	tokens           func(latchward.TokenFilter) ([]*latchward.Token, error)
 	tokensOf         func(latchward.Owner) ([]*latchward.Token, error)
 	tokenByIssueKey  func(string) (*latchward.Token, error)
 	user             func(latchward.UserID) (*latchward.User, error)
@@ -257,6 +258,10 @@ func bind[A, R any](f func(A) (R, error), a A) func() (R, error) {
 		return nil
 	}
 	return func() (R, error) { return f(a) }
+}
+
+func (tx *alteredTx) Tokens(f latchward.TokenFilter) ([]*latchward.Token, error) {
+	return or0(bind(tx.tokens, f), bind(tx.Tx.Tokens, f))
 }
 
 func (tx *alteredTx) TokensOf(owner latchward.Owner) ([]*latchward.Token, error) {

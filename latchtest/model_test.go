@@ -62,6 +62,8 @@ func beyondModel() []string {
 		"Tx.SaveUser/UnknownIsNotFound", "Tx.SaveRole/UnknownIsNotFound", "Tx.SaveGroup/UnknownIsNotFound",
 		"Tx.SaveLicense/UnknownIsNotFound", "AuditEntries/ByText",
 		"Account/", "Accounts/", "AccountByIdentity/", "SaveAccount/", "Session/", "Sessions/",
+		"Policy", "Policies", "Tx.Tokens/", "Tokens/ByNeverUsed", "Tokens/ByIdleBefore", "Tokens/ByRotationDue",
+		"Tokens/ByCreation", "Tokens/ByRevokeReason",
 		"SigningKeys/", "SigningKey/", "DerivedTokens/", "DerivedToken/",
 		"ForeignForm", "ForeignSecret", "TokenOfSecret",
 	}

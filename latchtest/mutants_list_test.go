@@ -61,6 +61,50 @@ func listMutants() []mutant {
 			asksWrong(func(f *latchward.TokenFilter) { f.UnusedSince = time.Time{} })},
 		{all + "Tokens/ByExpiresBefore", "ignores expires before",
 			asksWrong(func(f *latchward.TokenFilter) { f.ExpiresBefore = time.Time{} })},
+		{"Tokens/ByNeverUsed", "ignores never used", asksWrong(func(f *latchward.TokenFilter) { f.NeverUsed = false })},
+		{"Tokens/ByIdleBefore", "ignores idle before", asksWrong(func(f *latchward.TokenFilter) { f.IdleBefore = time.Time{} })},
+		{"Tokens/ByIdleBefore", "takes a moment too many for idle", asksWrong(func(f *latchward.TokenFilter) {
+			f.IdleBefore = f.IdleBefore.Add(time.Millisecond)
+		})},
+		{"Tokens/ByRotationDue", "ignores rotations", asksWrong(func(f *latchward.TokenFilter) { f.RotationDue = time.Time{} })},
+		{"Tokens/ByRotationDue", "takes a moment too many for due", asksWrong(func(f *latchward.TokenFilter) {
+			f.RotationDue = f.RotationDue.Add(time.Millisecond)
+		})},
+		{"Tokens/ByCreation", "ignores when", asksWrong(func(f *latchward.TokenFilter) { f.CreatedBefore = time.Time{} })},
+		{"Tokens/ByCreation", "ignores who", asksWrong(func(f *latchward.TokenFilter) { f.CreatedBy = "" })},
+		{"Tokens/ByRevokeReason", "ignores the reason", asksWrong(func(f *latchward.TokenFilter) { f.RevokeReason = "" })},
+		{"Tx.Tokens/ReturnsWhatMatchesNow", "does not see its own writes", func(a *altered) {
+			a.inTx = func(tx *alteredTx) {
+				tx.saveToken = func(t *latchward.Token) error {
+					kept := *t
+					if kept.ID == 0 && len(kept.Tags) == 1 && kept.Name == "0" {
+						kept.Tags = []string{"y"}
+					}
+					err := tx.Tx.SaveToken(&kept)
+					t.ID = kept.ID
+					return err
+				}
+			}
+		}},
+		{"Tx.Tokens/PagesInOrder", "ignores the limit", func(a *altered) {
+			a.inTx = func(tx *alteredTx) {
+				tx.tokens = func(f latchward.TokenFilter) ([]*latchward.Token, error) {
+					f.Limit = 0
+					return tx.Tx.Tokens(f)
+				}
+			}
+		}},
+		{"Tx.Tokens/ReturnsCopies", "hands out what it keeps", func(a *altered) {
+			var kept []*latchward.Token
+			a.inTx = func(tx *alteredTx) {
+				tx.tokens = func(f latchward.TokenFilter) (list []*latchward.Token, err error) {
+					if kept == nil {
+						kept, err = tx.Tx.Tokens(f)
+					}
+					return kept, err
+				}
+			}
+		}},
 		{"Tokens/ByStatusAtNow", "judges a moment early",
 			asksWrong(func(f *latchward.TokenFilter) { f.Now = f.Now.Add(-time.Millisecond) })},
 		{"Tokens/ByStatusAtNow", "judges a moment late",

@@ -19,6 +19,7 @@ const (
 		"and remembers its name and owner for rollups."
 	namesDeleted = "The commit must name every key id that led to it as changed."
 	byIssueKey   = `TokenByIssueKey returns a copy of the token with that issue key, which is not "".`
+	txTokens     = "Tokens returns copies of the tokens that match, in the order of f, at most f.Limit of them."
 	tokensOf     = "TokensOf returns copies of all tokens of an owner that are not revoked, ordered by id."
 )
 
@@ -50,6 +51,9 @@ func endTokenPromises() []storePromise {
 		{"Tx.DeleteToken/LeavesOthersAlone", deletes, deleteSparesOthers},
 		{"Tx.DeleteToken/NamesEveryKeyID", namesDeleted, deleteNames},
 		{"Tx.DeleteToken/UnknownIsNotFound", notFound, deleteOfNothing},
+		{"Tx.Tokens/ReturnsWhatMatchesNow", txTokens, txTokensNow},
+		{"Tx.Tokens/PagesInOrder", txTokens, txTokensPages},
+		{"Tx.Tokens/ReturnsCopies", txTokens, txTokensAreCopies},
 		{"Tx.TokensOf/ReturnsTheOwnersTokensByID", tokensOf, tokensOfOwner},
 		{"Tx.TokenByIssueKey/ReturnsACopy", byIssueKey, issueKeyFinds},
 		{"Tx.TokenByIssueKey/UnknownIsNotFound", notFound, issueKeyOfNothing},

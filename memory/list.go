@@ -14,6 +14,15 @@ import (
 func (s *Store) Tokens(_ context.Context, f latchward.TokenFilter) ([]*latchward.Token, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.list(f), nil
+}
+
+// Tokens implements [latchward.Tx].
+func (tx *transaction) Tokens(f latchward.TokenFilter) ([]*latchward.Token, error) {
+	return tx.store.list(f), nil
+}
+
+func (s *Store) list(f latchward.TokenFilter) []*latchward.Token {
 	found := s.matching(&f)
 	slices.SortFunc(found, func(a, b *latchward.Token) int {
 		return order(&f, latchward.CursorOf(a, f.Sort), latchward.CursorOf(b, f.Sort))
@@ -27,7 +36,7 @@ func (s *Store) Tokens(_ context.Context, f latchward.TokenFilter) ([]*latchward
 	for i, t := range found {
 		found[i] = s.copyToken(t)
 	}
-	return found, nil
+	return found
 }
 
 // order tells which of two places comes first in f's order. The descending order is the ascending one backwards, in
@@ -74,9 +83,18 @@ func matches(f *latchward.TokenFilter, t *latchward.Token) bool {
 		return false
 	case !f.ExpiresBefore.IsZero() && (t.ExpiresAt.IsZero() || !t.ExpiresAt.Before(f.ExpiresBefore)):
 		return false
+	case f.NeverUsed && !t.LastUsedAt.IsZero():
+		return false
+	case !before(t.IdleAt(), f.IdleBefore) || !before(t.RotationDueAt, f.RotationDue) || !before(t.CreatedAt, f.CreatedBefore):
+		return false
+	case f.CreatedBy != "" && t.CreatedBy != f.CreatedBy || f.RevokeReason != "" && t.RevokeReason != f.RevokeReason:
+		return false
 	}
 	return contains(f.Query, t.Name, t.Description, t.Prefix)
 }
+
+// before reports whether there is a moment and it lies before the wanted one; the zero time wants none.
+func before(at, wanted time.Time) bool { return wanted.IsZero() || !at.IsZero() && at.Before(wanted) }
 
 // IdleTokens implements [latchward.Store].
 func (s *Store) IdleTokens(_ context.Context, now time.Time, limit int) ([]latchward.TokenID, error) {

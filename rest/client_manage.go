@@ -122,3 +122,8 @@ func (c *Client) RotateSigningKey(ctx context.Context, r SigningRotation) (Signi
 func (c *Client) Audit(ctx context.Context, q AuditQuery) (AuditList, error) {
 	return call[AuditList](ctx, c, http.MethodGet, oursPath+"/audit", q, nil)
 }
+
+// BulkTokens changes all tokens that match, or tells which would be changed.
+func (c *Client) BulkTokens(ctx context.Context, b Bulk) (BulkReply, error) {
+	return call[BulkReply](ctx, c, http.MethodPost, oursPath+"/tokens/bulk", nil, b)
+}

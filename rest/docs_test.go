@@ -158,7 +158,7 @@ func TestOpenAPIBounds(t *testing.T) {
 		"TokenOwner":  {`"additionalProperties":false`},
 		"Token": {`"allowed_endpoints":{"type":["array","null"]`, `"tags":{"type":"array"`,
 			`"status":{"type":"string","enum":["active","inactive","expired","revoked"]}`,
-			`"inactive_reason":{"type":["string","null"],"enum":["manual","idle",null]}`},
+			`"inactive_reason":{"type":["string","null"],"enum":["manual","idle","reuse","leak","policy",null]}`},
 		"VerifyRequest": {`"cost":{"type":["integer","null"],"minimum":1`, `"required":["token"]`},
 		"VerifyBatch":   {`"#/components/schemas/VerifyRequest"},"minItems":1,"maxItems":1000}`},
 		"Verdict":       {`"token":{"anyOf":[{"$ref":"#/components/schemas/VerdictToken"},{"type":"null"}]`},

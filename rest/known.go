@@ -45,7 +45,16 @@ func enumOf(t reflect.Type) []string {
 	case reflect.TypeFor[latchward.Status]():
 		return texts(latchward.StatusActive, latchward.StatusInactive, latchward.StatusExpired, latchward.StatusRevoked)
 	case reflect.TypeFor[latchward.InactiveReason]():
-		return texts(latchward.InactiveManual, latchward.InactiveIdle)
+		return texts(latchward.InactiveManual, latchward.InactiveIdle, latchward.InactiveReuse,
+			latchward.InactiveLeak, latchward.InactivePolicy)
+	case reflect.TypeFor[latchward.RevokeReason]():
+		return texts(latchward.RevokeReasons()...)
+	case reflect.TypeFor[latchward.BulkAction]():
+		return texts(latchward.BulkActions()...)
+	case reflect.TypeFor[latchward.PolicyEffect]():
+		return texts(latchward.PolicyEffects()...)
+	case reflect.TypeFor[latchward.TokenWarning]():
+		return texts(latchward.WarnIdleSoon, latchward.WarnExpiresSoon, latchward.WarnRotationDue, latchward.WarnRotationOverdue)
 	case reflect.TypeFor[latchward.Reason]():
 		return texts(latchward.Reasons()...)
 	case reflect.TypeFor[latchward.TokenSort]():

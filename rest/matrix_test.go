@@ -75,6 +75,10 @@ var matrixRules = map[string]matrixRule{
 	"listPermissions": {"", "permissions.read"}, "savePermission": {"", "permissions.update"},
 	"deletePermission": {"permission", "permissions.delete"},
 
+	"listPolicies": {"", "policies.read"}, "createPolicy": {"", "policies.update"},
+	"getPolicy": {"policy", "policies.read"}, "updatePolicy": {"policy", "policies.update"},
+	"deletePolicy": {"policy", "policies.update"}, "applyPolicy": {"policy", "policies.update"}, "bulkTokens": {},
+
 	"listKeys": {"", "keys.read"}, "rotateKey": {"", "keys.rotate"}, "dropKey": {"key", "keys.drop"},
 	"listSigningKeys": {"", "keys.read"}, "rotateSigningKey": {"", "keys.rotate"},
 	"listAudit": {"", "audit.read"}, "exportAudit": {"", "audit.export"}, "verifyAudit": {"", "audit.read"},
@@ -91,7 +95,8 @@ var matrixKinds = map[string][][2]string{
 	"self":    {{"admin", "1"}, {"member", "2"}, {"missing", "99"}},
 	"session": {{"admin", "1"}, {"member", "2"}, {"missing", "99"}},
 	"role":    {{"present", "4"}, {"missing", "99"}}, "license": {{"present", "1"}, {"missing", "99"}},
-	"group": {{"present", "1"}, {"missing", "99"}}, "joined": {{"present", "1"}, {"missing", "99"}},
+	"policy": {{"present", "1"}, {"missing", "99"}},
+	"group":  {{"present", "1"}, {"missing", "99"}}, "joined": {{"present", "1"}, {"missing", "99"}},
 	"permission": {{"present", "orders.read"}, {"missing", "no.such"}}, "key": {{"present", "1"}, {"missing", "60"}},
 }
 
@@ -263,6 +268,8 @@ func TestPermissionsOfTokenRoutes(t *testing.T) {
 			want = latchward.PermissionTokensImport
 		case r.ID == "listTokens" || r.ID == "usageOverview":
 			want = latchward.PermissionTokensRead
+		case r.ID == "bulkTokens":
+			want = latchward.PermissionTokensUpdate
 		case rule.object == "token" && r.ID != "explain":
 			want = rule.permission
 		}

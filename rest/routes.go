@@ -15,6 +15,7 @@ func (h *handler) routes() []route {
 	revoke := withoutBody(forTokens(latchward.PermissionTokensRevoke, operate(h.revokeToken)))
 	rotate := repeatable(withoutBody(withSecret(forTokens(latchward.PermissionTokensRotate, operate(h.rotateToken)))))
 	rotateMe := repeatable(withoutBody(withSecret(asHolder(h.rotateHeld))))
+	bulk := forTokens(latchward.PermissionTokensUpdate, operate(h.bulkTokens))
 	remove := forTokens(latchward.PermissionTokensDelete, operate(h.deleteToken))
 	read := func(o operation) operation { return forTokens(latchward.PermissionTokensRead, o) }
 	rotateKey, rotateSigning := withoutBody(operate(h.rotateKey)), withoutBody(operate(h.rotateSigningKey))
@@ -32,6 +33,7 @@ func (h *handler) routes() []route {
 		{post, tokens + "/{id}/rotate", persons, "rotateToken", "Give a token a new secret", rotate},
 
 		{post, ours + "/tokens/import", persons, "importTokens", "Import tokens made elsewhere", h.importOperation()},
+		{post, ours + "/tokens/bulk", persons, "bulkTokens", "Change many tokens as one", bulk},
 
 		{post, ours + "/verify", verifiers, "verify", "May the holder of a token make a request?", h.verifyOperation()},
 		{post, ours + "/verify/batch", verifiers, "verifyBatch", "Ask for several verdicts", h.batchOperation()},
@@ -63,6 +65,7 @@ func (h *handler) routes() []route {
 	}
 	list = append(list, h.auditRoutes(ours+"/audit")...)
 	list = append(list, h.rightsRoutes(ours)...)
+	list = append(list, h.policyRoutes(ours+"/policies")...)
 	return append(list, h.documentRoutes(ours, list)...)
 }
 
@@ -95,6 +98,19 @@ func (h *handler) rightsRoutes(ours string) []route {
 		{get, permissions, persons, "listPermissions", "List what can be granted", operate(h.permissions)},
 		{put, permissions + "/{name}", persons, "savePermission", "Explain a permission", text},
 		{del, permissions + "/{name}", persons, "deletePermission", "Forget a permission", operate(h.deletePermission)},
+	}
+}
+
+// policyRoutes are those about how tokens are made, kept and replaced.
+func (h *handler) policyRoutes(policies string) []route {
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	return []route{
+		{get, policies, persons, "listPolicies", "List policies", operate(h.policies)},
+		{post, policies, persons, "createPolicy", "Make a policy", created(operate(h.createPolicy))},
+		{get, policies + "/{id}", persons, "getPolicy", "Show a policy", operate(h.policy)},
+		{put, policies + "/{id}", persons, "updatePolicy", "Change a policy", tagged(operate(h.updatePolicy))},
+		{del, policies + "/{id}", persons, "deletePolicy", "Lift a policy", operate(h.deletePolicy)},
+		{post, policies + "/{id}/apply", persons, "applyPolicy", "Bring tokens into line with their policies", operate(h.applyPolicy)},
 	}
 }
 

@@ -64,6 +64,10 @@ func newPopulatedIn(t testing.TB, change func(*latchward.Options)) *populated {
 	must(t, err)
 	_, err = p.service.CreateLicense(asAdmin(), latchward.NewLicense{Name: "pro", MaxSeats: 2})
 	must(t, err)
+	_, err = p.service.CreatePolicy(asAdmin(), latchward.NewPolicy{
+		Name: "standard", Rules: latchward.LifecycleRules{MaxRateLimit: latchward.MaxRateLimit},
+	})
+	must(t, err)
 	_, err = p.service.SavePermission(asAdmin(), latchward.Permission{Name: "orders.read", Title: "Read orders"})
 	must(t, err)
 	return p
@@ -359,6 +363,54 @@ var routeCases = map[string]routeCase{
 	"freeSeat": {
 		target: "/api/latchward/licenses/1/seats/2", gone: "/api/latchward/licenses/1/seats/99", member: 403,
 		invalid: []invalidCase{{target: "/api/latchward/licenses/x/seats/2", field: "id"}},
+	},
+
+	"listPolicies": {target: "/api/latchward/policies", member: 403},
+	"createPolicy": {
+		target: "/api/latchward/policies", status: 201, member: 403,
+		body: `{"name":"robots","kind":"service","group":"ops","max_lifetime_days":90,"idle_timeout_days":0,"self_rotation":false}`,
+		invalid: []invalidCase{
+			{body: `{}`, field: "name"}, {body: `{"name":"b","max_lifetime_days":0}`, field: "max_lifetime_days"},
+			{body: `{"name":"b","max_lifetime_days":3651}`, field: "max_lifetime_days"},
+			{body: `{"name":"b","idle_timeout_days":-1}`, field: "idle_timeout_days"},
+			{body: `{"name":"b","max_rate_limit":1.5}`, field: "max_rate_limit"},
+			{body: `{"name":"b","kinds":[]}`, field: "kinds"}, {body: `{"name":"b","kinds":["robot"]}`, field: "kinds[0]"},
+			{body: `{"name":"b","kind":"robot"}`, field: "kind"}, {body: `{"name":"b","group":"nobody"}`, field: "group"},
+			{body: `{"name":"b","rotation_required":true}`, field: "rotation_required"},
+			{body: `{"name":"b","reuse":"forgive"}`, field: "reuse"}, {body: `{"name":"b","id":7}`, field: "id"},
+		},
+	},
+	"getPolicy": {
+		target: "/api/latchward/policies/1", gone: "/api/latchward/policies/99", member: 403,
+		invalid: []invalidCase{{target: "/api/latchward/policies/standard", field: "id"}},
+	},
+	"updatePolicy": {
+		target: "/api/latchward/policies/1", body: `{"max_rate_limit":null,"rotation_days":30}`, gone: "/api/latchward/policies/99",
+		member: 403, invalid: []invalidCase{
+			{body: `{"name":"."}`, field: "name"}, {body: `{"group":"ops"}`, field: "group"},
+			{body: `{"max_idle_timeout_days":0}`, field: "max_idle_timeout_days"},
+		},
+	},
+	"deletePolicy": {target: "/api/latchward/policies/1", gone: "/api/latchward/policies/99", member: 403},
+	"applyPolicy": {
+		target: "/api/latchward/policies/1/apply", body: `{"dry_run":true}`, gone: "/api/latchward/policies/99/apply", member: 403,
+		invalid: []invalidCase{
+			{body: `{}`, field: "count"}, {body: `{"count":-1}`, field: "count"},
+			{body: `{"dry_run":true,"notice_days":91}`, field: "notice_days"}, {body: `{"dry_run":1}`, field: "dry_run"},
+		},
+	},
+	"bulkTokens": {
+		target: "/api/latchward/tokens/bulk", body: `{"action":"disable","filter":{"kind":"personal"},"dry_run":true}`,
+		invalid: []invalidCase{
+			{body: `{"action":"burn","filter":{"kind":"personal"},"dry_run":true}`, field: "action"},
+			{body: `{"action":"revoke","filter":{},"dry_run":true}`, field: "filter"},
+			{body: `{"action":"revoke","filter":{"kind":"personal"}}`, field: "count"},
+			{body: `{"action":"revoke","filter":{"kind":"robot"},"dry_run":true}`, field: "filter.kind"},
+			{body: `{"action":"revoke","filter":{"owner":"ada"},"dry_run":true}`, field: "owner"},
+			{body: `{"action":"revoke","filter":{"permission":"x"},"dry_run":true}`, field: "permission"},
+			{body: `{"action":"extend","filter":{"tag":"x"},"dry_run":true}`, field: "expires_at"},
+			{body: `{"action":"revoke","filter":{"tag":"x"},"dry_run":true,"all":true}`, field: "all"},
+		},
 	},
 
 	"listPermissions": {target: "/api/latchward/permissions", member: 403},

@@ -34,6 +34,9 @@ type Token struct {
 	AllowedNetworks []string                  `json:"allowed_networks" null:"true" doc:"Null is no restriction."`
 	NotBefore       Time                      `json:"not_before" null:"true" doc:"Not valid before this instant."`
 	IdleTimeoutDays *int                      `json:"idle_timeout_days" doc:"Idle when unused for longer; null is never."`
+	IdleAt          Time                      `json:"idle_at" null:"true" doc:"When it goes idle if it stays unused."`
+	IdleInDays      *int                      `json:"idle_in_days" doc:"Days until then, rounded up; null unless active."`
+	Warnings        []latchward.TokenWarning  `json:"warnings" doc:"What will become of it if nobody does anything."`
 	Permissions     []string                  `json:"permissions" null:"true" doc:"Null is the owner's rights."`
 	Tags            []string                  `json:"tags"`
 	Metadata        map[string]any            `json:"metadata"`
@@ -204,7 +207,14 @@ type TokenQuery struct {
 	Text          string              `json:"q,omitzero" doc:"Part of the name, description or display prefix."`
 	Tag           string              `json:"tag,omitzero"`
 	UnusedSince   Time                `json:"unused_since,omitzero" doc:"Not used, created or enabled since."`
+	NeverUsed     bool                `json:"never_used,omitzero" doc:"No request of it was ever accepted."`
 	ExpiresBefore Time                `json:"expires_before,omitzero"`
+	IdleBefore    Time                `json:"idle_before,omitzero" doc:"Goes idle before, or has gone idle."`
+	RotationDue   Time                `json:"rotation_due_before,omitzero" doc:"Its policy wants it rotated before."`
+	CreatedBefore Time                `json:"created_before,omitzero"`
+	CreatedBy     string              `json:"created_by,omitzero" doc:"user:3, token:7 or local:0."`
+
+	RevokeReason latchward.RevokeReason `json:"revoke_reason,omitzero"`
 }
 
 func retiringOf(t *latchward.Token, now time.Time) *RetiringSecret {
@@ -240,8 +250,14 @@ func tokenOf(t *latchward.Token, names latchward.HeldNames, now time.Time) Token
 		wire.AllowedNetworks = append(wire.AllowedNetworks, network.String())
 	}
 	if t.IdleTimeoutDays > 0 {
-		wire.IdleTimeoutDays = &t.IdleTimeoutDays
+		wire.IdleTimeoutDays, wire.IdleAt = &t.IdleTimeoutDays, Time{t.IdleAt()}
+		if wire.Status == latchward.StatusActive {
+			const day = 24 * time.Hour
+			days := int((t.IdleAt().Sub(now) + day - 1) / day)
+			wire.IdleInDays = &days
+		}
 	}
+	wire.Warnings = append([]latchward.TokenWarning{}, t.Warnings(now)...)
 	if t.Owner.Type == latchward.OwnerUser {
 		wire.UserID = &t.Owner.ID
 	}

@@ -124,7 +124,9 @@ func (h *handler) tokens(ctx context.Context, in request[TokenQuery, none]) (Tok
 func (h *handler) tokenFilter(ctx context.Context, q *TokenQuery) (latchward.TokenFilter, error) {
 	f := latchward.TokenFilter{
 		Kind: q.Kind, Status: q.Status, Query: q.Text, Tag: q.Tag, UnusedSince: q.UnusedSince.Time,
-		ExpiresBefore: q.ExpiresBefore.Time, Sort: q.Sort, Desc: q.Order == Descending, Limit: q.Limit,
+		ExpiresBefore: q.ExpiresBefore.Time, NeverUsed: q.NeverUsed, IdleBefore: q.IdleBefore.Time,
+		RotationDue: q.RotationDue.Time, CreatedBefore: q.CreatedBefore.Time, CreatedBy: q.CreatedBy,
+		RevokeReason: q.RevokeReason, Sort: q.Sort, Desc: q.Order == Descending, Limit: q.Limit,
 	}
 	if q.Order == "" {
 		f.Desc = q.Sort != latchward.SortName

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"time"
 
@@ -14,6 +15,24 @@ func (s *Store) Tokens(ctx context.Context, f latchward.TokenFilter) ([]*latchwa
 	tokens, err := collect(ctx, unprepared{s.readers}, scanToken, text, args...)
 	return tokens, s.translate(err)
 }
+
+// Tokens implements [latchward.Tx].
+func (tx *transaction) Tokens(f latchward.TokenFilter) ([]*latchward.Token, error) {
+	text, args := tokensQuery(&f)
+	return collect(tx.ctx, unpreparedTx{tx}, scanToken, text, args...)
+}
+
+// unpreparedTx runs texts in a transaction of which there are too many to prepare each.
+type unpreparedTx struct{ tx *transaction }
+
+func (u unpreparedTx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if u.tx.broken != nil {
+		return nil, u.tx.broken
+	}
+	return u.tx.store.writer.conn.QueryContext(ctx, text, args...)
+}
+
+func (u unpreparedTx) note(err error) { u.tx.note(err) }
 
 // CountTokens implements [latchward.Store].
 func (s *Store) CountTokens(ctx context.Context, f latchward.TokenFilter) (int64, error) {
@@ -116,7 +135,30 @@ func tokenConditions(f *latchward.TokenFilter) *conditions {
 	if !f.ExpiresBefore.IsZero() {
 		c.add("t.expires_at < ?", f.ExpiresBefore.UnixMilli())
 	}
+	c.addLife(f)
 	return c
+}
+
+// addLife narrows by what has become of tokens, and by who made them.
+func (c *conditions) addLife(f *latchward.TokenFilter) {
+	if f.NeverUsed {
+		c.add("t.last_used_at IS NULL")
+	}
+	if !f.IdleBefore.IsZero() {
+		c.add("t.idle_at < ?", f.IdleBefore.UnixMilli())
+	}
+	if !f.RotationDue.IsZero() {
+		c.add("t.rotation_due_at < ?", f.RotationDue.UnixMilli())
+	}
+	if !f.CreatedBefore.IsZero() {
+		c.add("t.created_at < ?", f.CreatedBefore.UnixMilli())
+	}
+	if f.CreatedBy != "" {
+		c.add("t.created_by = ?", f.CreatedBy)
+	}
+	if f.RevokeReason != "" {
+		c.add("t.revoke_reason = ?", string(f.RevokeReason))
+	}
 }
 
 // addOwners narrows to tokens of any of the owners. One owner alone has an index in the order of lists.

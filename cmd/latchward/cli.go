@@ -28,6 +28,7 @@ type cli struct {
 	Group      groupCommands      `cmd:"" help:"Make and change groups, and say who is a member."`
 	Role       roleCommands       `cmd:"" help:"Make and change roles."`
 	License    licenseCommands    `cmd:"" help:"Make and change licenses."`
+	Policy     policyCommands     `cmd:"" help:"Make, change and apply rules about how tokens are made, kept and replaced."`
 	Permission permissionCommands `cmd:"" help:"Show and explain what can be granted."`
 	Explain    explainCommand     `cmd:"" help:"Say whether a request would be allowed, and why not."`
 	Keys       keysCommands       `cmd:"" help:"Show, rotate and drop the server keys."`

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/latchward/latchward"
@@ -19,6 +20,7 @@ type tokenCommands struct {
 	Rights  tokenRights  `cmd:"" help:"Show what a token holds, and from where."`
 	Rotate  tokenRotate  `cmd:"" help:"Give a token a new secret; the old one stops working at once, or after some grace."`
 	Revoke  tokenRevoke  `cmd:"" help:"End a token for good and keep its record."`
+	Bulk    bulkCommands `cmd:"" help:"Revoke, disable, enable or extend many tokens as one."`
 	Delete  tokenDelete  `cmd:"" help:"Remove a token and its record."`
 	Import  tokenImport  `cmd:"" help:"Import tokens that were made elsewhere; their old secrets go on working."`
 	Usage   tokenUsage   `cmd:"" help:"Show what a token did, or all of them."`
@@ -104,7 +106,13 @@ type tokenList struct {
 	Query         string   `help:"Only those with this in the name, description or beginning of the secret." placeholder:"TEXT"`
 	Tag           string   `help:"Only those with this tag." placeholder:"TAG"`
 	UnusedSince   *moments `help:"Only those not used since." placeholder:"WHEN"`
+	NeverUsed     bool     `help:"Only those that were never used."`
 	ExpiresBefore *moments `help:"Only those that expire before." placeholder:"WHEN"`
+	IdleBefore    *moments `help:"Only those that go idle before." placeholder:"WHEN"`
+	RotationDue   *moments `name:"rotation-due-before" help:"Only those that should be rotated before." placeholder:"WHEN"`
+	CreatedBefore *moments `help:"Only those created before." placeholder:"WHEN"`
+	CreatedBy     string   `help:"Only those that this one created: user:3, token:7 or local:0." placeholder:"WHO"`
+	RevokeReason  string   `help:"Only those revoked for this reason: ${reasons}." placeholder:"REASON"`
 	Sort          string   `help:"Order by created_at, updated_at, last_used_at, expires_at or name." placeholder:"ORDER"`
 	Order         string   `help:"asc or desc." placeholder:"asc|desc"`
 	Limit         int      `help:"At most this many (default 1000)." placeholder:"N"`
@@ -115,13 +123,9 @@ func (c *tokenList) Run(ctx context.Context, s *session) error {
 	query := rest.TokenQuery{
 		Limit: c.Limit, Cursor: c.Cursor, Sort: latchward.TokenSort(c.Sort), Order: rest.Order(c.Order),
 		Status: latchward.Status(c.Status), Kind: latchward.Kind(c.Kind), Text: c.Query, Tag: c.Tag,
-		Role: c.Role, Group: c.Group, License: c.License,
-	}
-	if c.UnusedSince != nil {
-		query.UnusedSince = c.UnusedSince.Time
-	}
-	if c.ExpiresBefore != nil {
-		query.ExpiresBefore = c.ExpiresBefore.Time
+		Role: c.Role, Group: c.Group, License: c.License, UnusedSince: at(c.UnusedSince), NeverUsed: c.NeverUsed,
+		ExpiresBefore: at(c.ExpiresBefore), IdleBefore: at(c.IdleBefore), RotationDue: at(c.RotationDue),
+		CreatedBefore: at(c.CreatedBefore), CreatedBy: c.CreatedBy, RevokeReason: latchward.RevokeReason(c.RevokeReason),
 	}
 	return s.with(ctx, func(client *rest.Client) (err error) {
 		if c.Owner != "" {
@@ -160,11 +164,32 @@ func tokenTable(tokens []rest.Token) table {
 		if token.TokenCounts != nil {
 			counts = *token.TokenCounts
 		}
-		t.add(number(token.ID), token.Name, string(token.Status), token.Prefix+"...", token.Owner.Name,
+		t.add(number(token.ID), token.Name, statusText(&token), token.Prefix+"...", token.Owner.Name,
 			number(token.RateLimit), moment(token.LastUsedAt, "never"),
 			number(counts.Requests24h), number(counts.Requests7d), number(counts.TotalRequests))
 	}
 	return t
+}
+
+// idleText says after how much time without use a token goes idle, and how much of that is left.
+func idleText(t *rest.Token) string {
+	if t.IdleTimeoutDays == nil {
+		return "never"
+	}
+	text := fmt.Sprintf("after %d days", *t.IdleTimeoutDays)
+	if t.IdleInDays != nil {
+		text += fmt.Sprintf(", in %d", *t.IdleInDays)
+	}
+	return text
+}
+
+// statusText is the status of a token with what there is to warn of.
+func statusText(t *rest.Token) string {
+	text := string(t.Status)
+	for _, warning := range t.Warnings {
+		text += ", " + strings.ReplaceAll(string(warning), "_", " ")
+	}
+	return text
 }
 
 type tokenShow struct {
@@ -185,15 +210,12 @@ func (s *session) token(reply rest.TokenReply, err error) error {
 
 func tokenDetails(t *rest.Token) table {
 	details := table{header: []string{"ID", number(t.ID)}}
-	idle := "never"
-	if t.IdleTimeoutDays != nil {
-		idle = fmt.Sprintf("after %d days", *t.IdleTimeoutDays)
-	}
+	idle := idleText(t)
 	permissions := list(t.Permissions, "none")
 	if t.Permissions == nil {
 		permissions = "those of its owner"
 	}
-	status := string(t.Status)
+	status := statusText(t)
 	if t.InactiveReason != nil {
 		status += " (" + string(*t.InactiveReason) + ")"
 	}
@@ -211,6 +233,9 @@ func tokenDetails(t *rest.Token) table {
 	}
 	if t.Imported != nil {
 		details.add("Imported", *t.Imported)
+	}
+	if !t.RotationDueAt.IsZero() {
+		details.add("Rotate by", moment(t.RotationDueAt, "-"))
 	}
 	if t.Retiring != nil {
 		details.add("Old secret until", retiringText(t.Retiring))
