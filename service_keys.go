@@ -99,7 +99,8 @@ func (s *Service) SettleKeys(ctx context.Context) error {
 // KeyStatus is one server key and how many tokens depend on it.
 type KeyStatus struct {
 	KeyVersion
-	Tokens int64 // not revoked, with their current secret under this key
+	Tokens   int64 // not revoked, with their current secret under this key
+	Retiring int64 // not revoked, of which nothing but a secret that was rotated out, and still verifies, is under this key
 }
 
 // KeyStatus returns every server key, oldest first. It needs keys.read.
@@ -113,7 +114,12 @@ func (s *Service) KeyStatus(ctx context.Context) ([]KeyStatus, error) {
 	}
 	var status []KeyStatus
 	for _, v := range s.keys.Load().Versions() {
-		status = append(status, KeyStatus{KeyVersion: v, Tokens: counts[v.Version]})
+		all, err := s.store.CountTokens(ctx, TokenFilter{ServerKey: v.Version, Now: s.timestamp()})
+		if err != nil {
+			return nil, err
+		}
+		current := counts[v.Version]
+		status = append(status, KeyStatus{KeyVersion: v, Tokens: current, Retiring: max(0, all-current)})
 	}
 	return status, nil
 }

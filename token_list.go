@@ -37,7 +37,10 @@ type TokenFilter struct {
 	CreatedBefore time.Time
 	CreatedBy     string       // who, as Principal.String gives it
 	RevokeReason  RevokeReason // was revoked for this reason
-	Now           time.Time    // the moment that Status is judged at; set by Service
+	// ServerKey is the version of a server key that the token depends on: it is not revoked, and a secret of it that
+	// verifies at Now, or the current one, was made under that key.
+	ServerKey int
+	Now       time.Time // the moment that Status and ServerKey are judged at; set by Service
 
 	Sort  TokenSort    // default SortCreated
 	Desc  bool         // newest, latest or last first

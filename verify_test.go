@@ -299,7 +299,7 @@ func TestUnknownTokensDoNotEvictKnownOnes(t *testing.T) {
 		f.reason(t, known[i])
 	}
 	random := latchtest.Seeded(3)
-	for range 50_000 {
+	for range latchtest.Scale(5_000_000, 50_000) {
 		stranger, _, err := latchward.NewSecret(random, latchward.DefaultPrefix, keys)
 		if err != nil {
 			t.Fatal(err)
@@ -399,6 +399,23 @@ func TestConcurrentRequestsAdmitExactlyTheLimit(t *testing.T) {
 	done.Wait()
 	if admitted.Load() != 100 || refused.Load() != 900 {
 		t.Errorf("admitted %d, refused %d, want 100 and 900", admitted.Load(), refused.Load())
+	}
+}
+
+// bar 44: a limit that is lowered below what was used holds for the next request, and nothing is left, not less.
+func TestLoweredLimit(t *testing.T) {
+	f := newFixture(t, nil)
+	issued := f.create(t, latchward.NewToken{RateLimit: 1000})
+	for range 500 {
+		f.reason(t, issued.Secret)
+	}
+	lower := int64(10)
+	if _, err := f.UpdateToken(f.ctx, issued.Token.ID, latchward.TokenUpdate{RateLimit: &lower}); err != nil {
+		t.Fatal(err)
+	}
+	v, err := f.Verify(f.ctx, latchward.VerifyRequest{Secret: issued.Secret})
+	if err != nil || v.Reason != latchward.ReasonRateLimited || v.Limit.Remaining != 0 || v.Limit.Limit != 10 {
+		t.Errorf("%s with %+v, %v", v.Reason, v.Limit, err)
 	}
 }
 

@@ -66,9 +66,14 @@ func newShelf(t *testing.T) shelf {
 	return s
 }
 
-// startNginx hands nginx a listener, in the way in which one nginx hands it to the next, so that no port has to be
-// guessed.
 func startNginx(t *testing.T, s shelf) *url.URL {
+	t.Helper()
+	return address(runNginx(t, s.folder, "testdata/readers/nginx.conf"))
+}
+
+// runNginx runs nginx with a configuration in which pairs of words are replaced, and returns its address. It is handed a
+// listener, in the way in which one nginx hands it to the next, so that no port has to be guessed.
+func runNginx(t *testing.T, folder, template string, pairs ...string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -80,24 +85,25 @@ func startNginx(t *testing.T, s shelf) *url.URL {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	configuration := filepath.Join(s.folder, "nginx.conf")
-	template, err := os.ReadFile("testdata/readers/nginx.conf")
+	text, err := os.ReadFile(template)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("FOLDER", s.folder, "ADDRESS", l.Addr().String()).Replace(string(template))
+	pairs = append(pairs, "FOLDER", folder, "ADDRESS", l.Addr().String())
+	settings := strings.NewReplacer(pairs...).Replace(string(text))
 	if os.Geteuid() == 0 {
-		text = "user root;\n" + text // or it would lay down the right to read the folder
+		settings = "user root;\n" + settings // or it would lay down the right to read the folder
 	}
-	if err := os.WriteFile(configuration, []byte(text), 0o600); err != nil {
+	configuration := filepath.Join(folder, "nginx.conf")
+	if err := os.WriteFile(configuration, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// nginx does not end with its standard input, so that a shell sees to it.
 	const script = `"$0" -c "$1" -p "$2" & server=$!; cat; kill $server; wait $server`
-	c := exec.Command("sh", "-c", script, program(t, "nginx"), configuration, s.folder)
+	c := exec.Command("sh", "-c", script, program(t, "nginx"), configuration, folder)
 	c.ExtraFiles, c.Env = []*os.File{socket}, append(os.Environ(), "NGINX=3;")
 	startProcess(t, c)
-	return address(l.Addr().String())
+	return l.Addr().String()
 }
 
 func startNode(t *testing.T, s shelf) *url.URL {

@@ -104,7 +104,7 @@ func (m *model) readTokens(rt *rapid.T) {
 	}
 	var owners []int
 	for range rapid.IntRange(0, 2).Draw(rt, "conditions") {
-		switch rapid.IntRange(0, 9).Draw(rt, "condition") {
+		switch rapid.IntRange(0, 10).Draw(rt, "condition") {
 		case 0:
 			owners = m.someOwners(rt)
 		case 1:
@@ -122,6 +122,8 @@ func (m *model) readTokens(rt *rapid.T) {
 			f.Status = rapid.SampledFrom([]latchward.Status{
 				latchward.StatusActive, latchward.StatusInactive, latchward.StatusExpired, latchward.StatusRevoked,
 			}).Draw(rt, "status")
+		case 10:
+			f.ServerKey = rapid.IntRange(1, 3).Draw(rt, "server key")
 		case 7:
 			f.Role, f.Group, f.License = m.someHolding(rt)
 		}

@@ -105,6 +105,9 @@ func listMutants() []mutant {
 				}
 			}
 		}},
+		{"Tokens/ByServerKey", "ignores the server key", asksWrong(func(f *latchward.TokenFilter) { f.ServerKey = 0 })},
+		{"Tokens/ByServerKey", "takes what has ended for verifying",
+			asksWrong(func(f *latchward.TokenFilter) { f.Now = f.Now.Add(-time.Millisecond) })},
 		{"Tokens/ByStatusAtNow", "judges a moment early",
 			asksWrong(func(f *latchward.TokenFilter) { f.Now = f.Now.Add(-time.Millisecond) })},
 		{"Tokens/ByStatusAtNow", "judges a moment late",

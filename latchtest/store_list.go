@@ -16,6 +16,8 @@ const (
 	listTag     = "exactly one of the tags"
 	listUnused  = "not used, created or enabled since"
 	listExpires = "expires before, or has expired"
+	listByKey   = "ServerKey is the version of a server key that the token depends on: it is not revoked, and a secret of it that " +
+		"verifies at Now, or the current one, was made under that key."
 	listTies    = "TokenSort is what a list of tokens is ordered by; ties go by id."
 	countTokens = "CountTokens returns how many tokens match, whatever f.After and f.Limit say."
 	idleTokens  = "IdleTokens returns up to limit tokens that are stored as active, are not revoked, and " +
@@ -39,6 +41,7 @@ func tokenListPromises() []storePromise {
 		{"Tokens/ByRotationDue", "its secret should be replaced before", listByRotationDue},
 		{"Tokens/ByCreation", "who, as Principal.String gives it", listByCreation},
 		{"Tokens/ByRevokeReason", "was revoked for this reason", listByRevokeReason},
+		{"Tokens/ByServerKey", listByKey, listByServerKey},
 		{"Tokens/ByEverythingAtOnce", listMatches, listByEverything},
 		{"Tokens/AtMostLimit", listMatches, listLimit},
 		{"Tokens/InEveryOrder", listTies, listOrders},
@@ -230,6 +233,24 @@ func listByExpiresBefore(t *trial) {
 	t.token(owner, named("just then", expires(time.Hour)))
 	t.onlyNames("expires before", latchward.TokenFilter{ExpiresBefore: epoch().Add(time.Hour), Now: epoch()},
 		"expired", "just before")
+}
+
+func listByServerKey(t *trial) {
+	owner := t.user()
+	t.token(owner, named("one"))
+	t.token(owner, named("two"), t.under(2))
+	t.token(owner, named("expired"), t.under(2), func(token *latchward.Token) { token.ExpiresAt = epoch().Add(-time.Hour) })
+	t.token(owner, named("revoked"), t.under(2), func(token *latchward.Token) { token.RevokedAt = epoch() })
+	t.token(owner, named("next"), t.under(3))
+	t.token(owner, named("last"), t.under(61))
+	t.rotate(t.token(owner, named("ended"), t.under(2)), epoch())
+	t.rotate(t.token(owner, named("retiring"), t.under(2)), epoch().Add(time.Millisecond))
+	for version, want := range map[int][]string{
+		0: {"one", "two", "expired", "revoked", "next", "last", "ended", "retiring"}, 1: {"one", "ended", "retiring"},
+		2: {"two", "expired", "retiring"}, 3: {"next"}, 60: nil, 61: {"last"}, 62: nil, -1: nil,
+	} {
+		t.onlyNames(fmt.Sprintf("under server key v%d", version), latchward.TokenFilter{ServerKey: version, Now: epoch()}, want...)
+	}
 }
 
 func listByEverything(t *trial) {

@@ -60,11 +60,19 @@ func (s *Store) CountTokens(_ context.Context, f latchward.TokenFilter) (int64, 
 func (s *Store) matching(f *latchward.TokenFilter) []*latchward.Token {
 	var found []*latchward.Token
 	for _, r := range s.tokens {
-		if matches(f, r.token) {
+		if matches(f, r.token) && (f.ServerKey == 0 || r.depends(f.ServerKey, f.Now)) {
 			found = append(found, r.token)
 		}
 	}
 	return found
+}
+
+// depends reports whether the token needs the server key of a version, see [latchward.TokenFilter].
+func (r *record) depends(version int, now time.Time) bool {
+	return !r.token.Revoked() && (r.token.Secret.KeyID.Version() == version ||
+		slices.ContainsFunc(r.retired, func(s latchward.RetiringSecret) bool {
+			return s.KeyID.Version() == version && s.EndsAt.After(now)
+		}))
 }
 
 func matches(f *latchward.TokenFilter, t *latchward.Token) bool {

@@ -13,6 +13,7 @@ type Key struct {
 	Current     bool   `json:"current" doc:"New secrets are made under this one."`
 	Fingerprint string `json:"fingerprint"`
 	Tokens      int64  `json:"tokens" doc:"How many that are not revoked have their secret under this key."`
+	Retiring    int64  `json:"retiring" doc:"How many more have only a secret under it that was rotated out and still verifies."`
 }
 
 // KeyList lists the server keys, lowest version first.
@@ -28,7 +29,8 @@ func (h *handler) keys(ctx context.Context, _ request[none, none]) (KeyList, err
 	reply := KeyList{Keys: make([]Key, len(status))}
 	for i, k := range status {
 		reply.Keys[i] = Key{
-			Version: k.Version, CreatedAt: Time{k.CreatedAt}, Current: k.Current, Fingerprint: k.Fingerprint, Tokens: k.Tokens,
+			Version: k.Version, CreatedAt: Time{k.CreatedAt}, Current: k.Current, Fingerprint: k.Fingerprint,
+			Tokens: k.Tokens, Retiring: k.Retiring,
 		}
 	}
 	return reply, nil

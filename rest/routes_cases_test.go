@@ -121,6 +121,8 @@ var routeCases = map[string]routeCase{
 			{target: "/api/api-tokens?license=PRO", field: "license"},
 			{target: "/api/api-tokens?unused_since=yesterday", field: "unused_since"},
 			{target: "/api/api-tokens?expires_before=2026-13-01", field: "expires_before"},
+			{target: "/api/api-tokens?server_key=0", field: "server_key"},
+			{target: "/api/api-tokens?server_key=62", field: "server_key"},
 			{target: "/api/api-tokens?cursor=AAAA", field: "cursor"},
 			{target: "/api/api-tokens?fields=secret", field: "fields"},
 		},

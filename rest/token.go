@@ -215,6 +215,7 @@ type TokenQuery struct {
 	CreatedBy     string              `json:"created_by,omitzero" doc:"user:3, token:7 or local:0."`
 
 	RevokeReason latchward.RevokeReason `json:"revoke_reason,omitzero"`
+	ServerKey    int                    `json:"server_key,omitzero" range:"1,61" doc:"Version of the server key they depend on."`
 }
 
 func retiringOf(t *latchward.Token, now time.Time) *RetiringSecret {

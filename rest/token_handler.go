@@ -126,7 +126,7 @@ func (h *handler) tokenFilter(ctx context.Context, q *TokenQuery) (latchward.Tok
 		Kind: q.Kind, Status: q.Status, Query: q.Text, Tag: q.Tag, UnusedSince: q.UnusedSince.Time,
 		ExpiresBefore: q.ExpiresBefore.Time, NeverUsed: q.NeverUsed, IdleBefore: q.IdleBefore.Time,
 		RotationDue: q.RotationDue.Time, CreatedBefore: q.CreatedBefore.Time, CreatedBy: q.CreatedBy,
-		RevokeReason: q.RevokeReason, Sort: q.Sort, Desc: q.Order == Descending, Limit: q.Limit,
+		RevokeReason: q.RevokeReason, ServerKey: q.ServerKey, Sort: q.Sort, Desc: q.Order == Descending, Limit: q.Limit,
 	}
 	if q.Order == "" {
 		f.Desc = q.Sort != latchward.SortName

@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,9 +21,11 @@ import (
 // it, except in the files that are made to hold it.
 func TestCanary(t *testing.T) {
 	c := settings(t, folder(t), "upstreams", upstream(t), "gateway.accept_jwt", "true", "log.level", "debug",
-		"operations.profiling", "true")
+		"operations.profiling", "true", "oidc.issuer", "https://id.invalid", "oidc.client_id", "latchward")
 	c.OperationsSecret = latchward.SecretFromText("operations-canary-9f3a71c0b2d84e65")
+	c.OIDCSecret = latchward.SecretFromText("provider-canary-5be20f6a91c7d483")
 	r := start(t, c)
+	people := peopleSecrets(t, r)
 	id, token := r.token(t, rest.NewToken{Name: rest.Some("canary")})
 	jwt := r.jwt(t).Expose()
 	var output strings.Builder
@@ -40,6 +44,9 @@ func TestCanary(t *testing.T) {
 	fresh := rotated.Token.Secret.Expose()
 	misuse(t, r, note, token)
 	misuse(t, r, note, fresh)
+	for _, path := range []string{"/api/products", "/api/api-tokens", "/api/latchward/verify"} {
+		note(get(t, r.URL()+path, "Bearer "+people["session"]))
+	}
 	for _, path := range []string{"/api/api-tokens", "/api/api-tokens/1", "/api/api-tokens/1/usage", "/api/api-tokens/stats/overview",
 		"/api/latchward/audit", "/api/latchward/users", "/api/latchward/keys", "/api/latchward/openapi.json"} {
 		note(get(t, r.URL()+path, "Bearer "+jwt))
@@ -55,6 +62,8 @@ func TestCanary(t *testing.T) {
 		"JWT secret": read(t, filepath.Join(c.Data, "jwt-secret")), "operations secret": c.OperationsSecret.Expose(),
 		"server key": strings.Fields(ring[strings.LastIndex(ring, "key 1"):])[4],
 	}
+	own["OIDC secret"] = c.OIDCSecret.Expose()
+	maps.Copy(own, people)
 	collect(t, c.Data, files) // with the write-ahead log as it is
 	if err := r.wait(); err != nil {
 		t.Fatal(err)
@@ -73,6 +82,35 @@ func TestCanary(t *testing.T) {
 			}
 		}
 	}
+}
+
+// peopleSecrets makes the first administrator, who signs in and gets a code for another password, and returns what that
+// took and gave.
+func peopleSecrets(t *testing.T, r *running) map[string]string {
+	t.Helper()
+	secrets := map[string]string{"setup secret": setupSecret(t, r), "password": adaPassword}
+	v := setUp(t, r)
+	jwt := "Bearer " + r.jwt(t).Expose()
+	reply := send(t, http.DefaultClient, "POST", r.URL()+"/api/latchward/users/1/password-code", jwt, nil)
+	reply.want(t, "password code", 200)
+	var made rest.PasswordCode
+	if err := json.Unmarshal([]byte(reply.body), &made); err != nil || made.Code.IsZero() {
+		t.Fatalf("no code in %s: %v", reply.body, err)
+	}
+	secrets["password code"] = made.Code.Expose()
+	v.post("/signin", "email", adaEmail, "password", adaPassword+"x").want(t, "with another password", 401)
+	u, err := url.Parse(r.PagesURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cookie := range v.client.Jar.Cookies(u) {
+		secrets["cookie "+cookie.Name] = cookie.Value
+	}
+	secrets["session"] = v.cookie("latchward_local")
+	if len(secrets["session"]) < 40 {
+		t.Fatalf("cookies %v", v.client.Jar.Cookies(u))
+	}
+	return secrets
 }
 
 // misuse sends a credential in every way that people get wrong.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -43,6 +44,9 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 }
 
+// pairsPerSecond bounds how much is written under load: what was written is compared with each backup.
+const pairsPerSecond = 1000
+
 // pairsUnderLoad saves two tokens in each of many transactions until stop is called, which says behind which change
 // each pair was committed, by the names of its tokens.
 func pairsUnderLoad(t *testing.T, s *Store, owner *latchward.User) (stop func() map[uint64]string) {
@@ -52,9 +56,11 @@ func pairsUnderLoad(t *testing.T, s *Store, owner *latchward.User) (stop func() 
 	commits := map[uint64]string{}
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan struct{}, 4)
+	pace := time.NewTicker(time.Second / pairsPerSecond)
 	for range 2 {
 		group.Go(func() {
 			for first := true; ctx.Err() == nil; first = false {
+				<-pace.C
 				pair := int(next.Add(1))
 				name := "pair " + strconv.Itoa(pair)
 				commit, err := s.Tx(context.WithoutCancel(ctx), func(tx latchward.Tx) error {
@@ -78,7 +84,7 @@ func pairsUnderLoad(t *testing.T, s *Store, owner *latchward.User) (stop func() 
 	for range 2 {
 		<-started
 	}
-	return func() map[uint64]string { cancel(); group.Wait(); return commits }
+	return func() map[uint64]string { cancel(); group.Wait(); pace.Stop(); return commits }
 }
 
 func checkPrefix(t *testing.T, to string, backed Backed, commits map[uint64]string) {

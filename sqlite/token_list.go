@@ -136,6 +136,9 @@ func tokenConditions(f *latchward.TokenFilter) *conditions {
 		c.add("t.expires_at < ?", f.ExpiresBefore.UnixMilli())
 	}
 	c.addLife(f)
+	if f.ServerKey != 0 {
+		c.addServerKey(f.ServerKey, f.Now)
+	}
 	return c
 }
 
@@ -159,6 +162,19 @@ func (c *conditions) addLife(f *latchward.TokenFilter) {
 	if f.RevokeReason != "" {
 		c.add("t.revoke_reason = ?", string(f.RevokeReason))
 	}
+}
+
+// addServerKey finds tokens by the first character of key ids, whose order is that of the versions it stands for.
+func (c *conditions) addServerKey(version int, now time.Time) {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{"
+	if version < 1 || version >= len(digits)-1 {
+		c.add("0")
+		return
+	}
+	from, to := digits[version:version+1], digits[version+1:version+2]
+	c.add(`t.revoked_at IS NULL AND (t.key_id >= ? AND t.key_id < ? OR t.id IN
+		(SELECT token_id FROM api_token_secrets WHERE key_id >= ? AND key_id < ? AND ends_at > ?))`,
+		from, to, from, to, now.UnixMilli())
 }
 
 // addOwners narrows to tokens of any of the owners. One owner alone has an index in the order of lists.

@@ -27,13 +27,13 @@ func (s *session) keys(reply rest.KeyList, err error) error {
 	if err != nil {
 		return err
 	}
-	t := table{header: []string{"VERSION", "STATE", "CREATED", "FINGERPRINT", "TOKENS"}}
+	t := table{header: []string{"VERSION", "STATE", "CREATED", "FINGERPRINT", "TOKENS", "RETIRING"}}
 	for _, k := range reply.Keys {
 		state := "retired"
 		if k.Current {
 			state = "current"
 		}
-		t.add("v"+strconv.Itoa(k.Version), state, moment(k.CreatedAt, "-"), k.Fingerprint, number(k.Tokens))
+		t.add("v"+strconv.Itoa(k.Version), state, moment(k.CreatedAt, "-"), k.Fingerprint, number(k.Tokens), number(k.Retiring))
 	}
 	return s.print(reply, t)
 }
@@ -65,7 +65,10 @@ func (c *keysDrop) Run(ctx context.Context, s *session) error {
 	})
 }
 
-// dependents lists the tokens under a key, and returns an error if there are any.
+// dependentsShown is how many tokens that depend on a key are shown before it is dropped.
+const dependentsShown = 20
+
+// dependents lists the tokens that need a key, the first of them, and returns an error if there are any.
 func (s *session) dependents(ctx context.Context, client *rest.Client, version int) error {
 	status, err := client.KeyStatus(ctx)
 	if err != nil {
@@ -74,43 +77,20 @@ func (s *session) dependents(ctx context.Context, client *rest.Client, version i
 	var dependent int64
 	for _, k := range status.Keys {
 		if k.Version == version {
-			dependent = k.Tokens
+			dependent = k.Tokens + k.Retiring
 		}
 	}
 	if dependent == 0 {
 		return nil
 	}
-	tokens, err := tokensUnder(ctx, client, version)
+	page, err := client.Tokens(ctx, rest.TokenQuery{ServerKey: version, Limit: dependentsShown})
 	if err != nil {
 		return err
 	}
-	t := tokenTable(tokens)
+	t := tokenTable(page.Tokens)
 	if err := t.write(s.err); err != nil {
 		return err
 	}
-	return latchward.Errorf(latchward.CodeConflict, "%d tokens depend on server key v%d and would be refused: rotate "+
-		"them first, or add --yes", dependent, version)
-}
-
-// tokensUnder returns the tokens that are not revoked and have their secret under a server key. The display part of a
-// secret ends in the first eight characters of the key id, of which the first names the key.
-func tokensUnder(ctx context.Context, client *rest.Client, version int) ([]rest.Token, error) {
-	const digits, shown = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 8
-	var found []rest.Token
-	for query := (rest.TokenQuery{}); ; {
-		page, err := client.Tokens(ctx, query)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range page.Tokens {
-			if at := len(t.Prefix) - shown; t.Status != latchward.StatusRevoked && at >= 0 &&
-				strings.IndexByte(digits, t.Prefix[at]) == version {
-				found = append(found, t)
-			}
-		}
-		if page.NextCursor == nil {
-			return found, nil
-		}
-		query.Cursor = *page.NextCursor
-	}
+	return latchward.Errorf(latchward.CodeConflict, "%d tokens depend on server key v%d and would be refused (latchward token "+
+		"list --server-key %d): rotate them first, or add --yes", dependent, version, version)
 }

@@ -135,7 +135,7 @@ func TestREADMEGateway(t *testing.T) {
 			t.Errorf("no %q in what was printed:\n%s", want, text)
 		}
 	}
-	checkREADMERights(t, shell(t, folder, environment, ports.Replace(strings.Join(some(t, "Rights, as they open and close", "sh", 3), "\n"))))
+	checkREADMERights(t, shell(t, folder, environment, ports.Replace(strings.Join(some(t, "Rights", "sh", 5), "\n"))))
 }
 
 // checkREADMERights compares what the commands about rights printed with what the README says that they do.

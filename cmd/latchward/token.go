@@ -113,6 +113,7 @@ type tokenList struct {
 	CreatedBefore *moments `help:"Only those created before." placeholder:"WHEN"`
 	CreatedBy     string   `help:"Only those that this one created: user:3, token:7 or local:0." placeholder:"WHO"`
 	RevokeReason  string   `help:"Only those revoked for this reason: ${reasons}." placeholder:"REASON"`
+	ServerKey     int      `help:"Only those that depend on this server key, see latchward keys status." placeholder:"VERSION"`
 	Sort          string   `help:"Order by created_at, updated_at, last_used_at, expires_at or name." placeholder:"ORDER"`
 	Order         string   `help:"asc or desc." placeholder:"asc|desc"`
 	Limit         int      `help:"At most this many (default 1000)." placeholder:"N"`
@@ -123,7 +124,8 @@ func (c *tokenList) Run(ctx context.Context, s *session) error {
 	query := rest.TokenQuery{
 		Limit: c.Limit, Cursor: c.Cursor, Sort: latchward.TokenSort(c.Sort), Order: rest.Order(c.Order),
 		Status: latchward.Status(c.Status), Kind: latchward.Kind(c.Kind), Text: c.Query, Tag: c.Tag,
-		Role: c.Role, Group: c.Group, License: c.License, UnusedSince: at(c.UnusedSince), NeverUsed: c.NeverUsed,
+		Role: c.Role, Group: c.Group, License: c.License, ServerKey: c.ServerKey,
+		UnusedSince: at(c.UnusedSince), NeverUsed: c.NeverUsed,
 		ExpiresBefore: at(c.ExpiresBefore), IdleBefore: at(c.IdleBefore), RotationDue: at(c.RotationDue),
 		CreatedBefore: at(c.CreatedBefore), CreatedBy: c.CreatedBy, RevokeReason: latchward.RevokeReason(c.RevokeReason),
 	}
