@@ -85,7 +85,8 @@ func TestMembersNeedCover(t *testing.T) {
 	}
 	f.must(t, join(covers, press, ada.ID, bob.ID), "")
 	f.must(t, join(covers, press, ada.ID), "") // is one already
-	if ids := must[[]latchward.UserID](t)(f.Members(f.ctx, press.ID)); !slices.Equal(ids, []latchward.UserID{ada.ID, bob.ID}) {
+	if ids := must[[]latchward.UserID](t)(f.Members(f.ctx, press.ID)); !slices.Equal(ids, []latchward.UserID{ada.ID,
+		bob.ID}) {
 		t.Errorf("members %v", ids)
 	}
 	_, err := f.UpdateGroup(plain, press.ID, latchward.GroupUpdate{Leave: []latchward.UserID{ada.ID}}) // takes, gives nothing
@@ -93,7 +94,8 @@ func TestMembersNeedCover(t *testing.T) {
 	all := []latchward.UserID{ada.ID}
 	_, err = f.UpdateGroup(plain, press.ID, latchward.GroupUpdate{Members: &all})
 	f.must(t, err, latchward.CodeForbidden)
-	_, err = f.UpdateGroup(covers, press.ID, latchward.GroupUpdate{Members: &all, Join: all, Leave: []latchward.UserID{root.ID}})
+	_, err = f.UpdateGroup(covers, press.ID, latchward.GroupUpdate{Members: &all, Join: all,
+		Leave: []latchward.UserID{root.ID}})
 	f.must(t, err, "")
 	if ids := must[[]latchward.UserID](t)(f.Members(f.ctx, press.ID)); !slices.Equal(ids, all) {
 		t.Errorf("members %v, want ada alone", ids)
@@ -134,7 +136,8 @@ func TestMembersChangeRights(t *testing.T) {
 func TestMembersNeedTheirRevision(t *testing.T) {
 	f := newFixture(t, nil)
 	ada, bob := f.user(t, latchward.NewUser{Name: "ada"}), f.user(t, latchward.NewUser{Name: "bob"})
-	g := must[*latchward.Group](t)(f.CreateGroup(f.ctx, latchward.NewGroup{Name: "press", Members: []latchward.UserID{ada.ID}}))
+	g := must[*latchward.Group](t)(f.CreateGroup(f.ctx, latchward.NewGroup{Name: "press",
+		Members: []latchward.UserID{ada.ID}}))
 	seen := []string{g.RevisionWith([]latchward.UserID{ada.ID})}
 	all := []latchward.UserID{bob.ID}
 	must[*latchward.Group](t)(f.UpdateGroup(f.ctx, g.ID, latchward.GroupUpdate{Members: &all, Revisions: seen}))
@@ -143,7 +146,8 @@ func TestMembersNeedTheirRevision(t *testing.T) {
 	if !errors.Is(err, latchward.ErrChanged) {
 		t.Errorf("error %v, want ErrChanged", err)
 	}
-	must[*latchward.Group](t)(f.UpdateGroup(f.ctx, g.ID, latchward.GroupUpdate{Members: &none, Revisions: []string{g.Revision()}}))
+	must[*latchward.Group](t)(f.UpdateGroup(f.ctx, g.ID, latchward.GroupUpdate{Members: &none,
+		Revisions: []string{g.Revision()}}))
 	many := make([]latchward.UserID, latchward.MaxMemberChanges+1)
 	_, err = f.UpdateGroup(f.ctx, g.ID, latchward.GroupUpdate{Leave: many})
 	f.must(t, err, latchward.CodeInvalid)
@@ -200,7 +204,8 @@ func TestDirectoryEntries(t *testing.T) {
 // nobody signs in to an account by a subject that the directory did not tell.
 func TestAnnouncedPeopleSignIn(t *testing.T) {
 	f := newFixture(t, nil)
-	ada := f.user(t, latchward.NewUser{ExternalID: "00u1", Directory: latchward.DirectoryEntry{UserName: "ada", ID: "00u1"}})
+	ada := f.user(t, latchward.NewUser{ExternalID: "00u1", Directory: latchward.DirectoryEntry{UserName: "ada",
+		ID: "00u1"}})
 	host := f.user(t, latchward.NewUser{ExternalID: "7", Directory: latchward.DirectoryEntry{UserName: "bob", ID: "00u2"}})
 	signIn := func(subject string) (*latchward.SignedIn, error) {
 		return f.SignInIdentity(f.ctx, latchward.IdentitySignIn{

@@ -85,7 +85,8 @@ func TestAccess(t *testing.T) {
 			resource, _, _ := strings.Cut(ask.permission, ".")
 			exact := []string{ask.permission, resource + ".read", "*"}
 			if ask.permission != exact[1] {
-				w.as(w.issue(latchward.NewToken{Permissions: []string{ask.permission, "*"}}), ask.method, ask.path, ask.body).want(403)
+				w.as(w.issue(latchward.NewToken{Permissions: []string{ask.permission, "*"}}), ask.method, ask.path,
+					ask.body).want(403)
 			}
 			a := w.as(w.issue(latchward.NewToken{Permissions: exact}), ask.method, ask.path, ask.body)
 			if a.status >= 300 {
@@ -172,7 +173,8 @@ func TestRestrictions(t *testing.T) {
 	w := newWorld(t)
 	elsewhere := w.issue(latchward.NewToken{Permissions: []string{"users.*"}, AllowedEndpoints: []string{"/products*"}})
 	w.as(elsewhere, "GET", "/Users", "").want(403)
-	here := w.issue(latchward.NewToken{Permissions: []string{"users.*"}, AllowedEndpoints: []string{"/scim*"}, RateLimit: 2})
+	here := w.issue(latchward.NewToken{Permissions: []string{"users.*"}, AllowedEndpoints: []string{"/scim*"},
+		RateLimit: 2})
 	w.as(here, "GET", "/Users", "").want(200)
 	w.as(here, "GET", "/Users/4711", "").want(404)
 	if a := w.as(here, "GET", "/Users", "").want(429); a.header.Get("Retry-After") == "" {
@@ -196,14 +198,17 @@ func TestMethodsAndAddresses(t *testing.T) {
 	}{
 		{"PUT", "/Users", 405, "GET, HEAD, POST"}, {"POST", "/Users/1", 405, "GET, HEAD, PUT, PATCH, DELETE"},
 		{"TRACE", "/Groups", 405, "GET, HEAD, POST"}, {"DELETE", "/Schemas", 405, "GET, HEAD"}, {"GET", "/Bulk", 405, "POST"},
-		{"GET", "/Users/.search", 405, "POST"}, {"GET", "", 404, ""}, {"GET", "/users", 404, ""}, {"GET", "/Users/1/groups", 404, ""},
+		{"GET", "/Users/.search", 405, "POST"}, {"GET", "", 404, ""}, {"GET", "/users", 404, ""}, {"GET", "/Users/1/groups",
+			404, ""},
 		{"GET", "//Users", 400, ""}, {"GET", "/../x", 400, ""}, {"GET", "/Users/%31", 404, ""}, {"GET", "x", 404, ""},
 	} {
 		a := w.do(c.method, c.path, "")
 		if a.status != c.status || a.header.Get("Allow") != c.allow {
-			t.Errorf("%s %s: status %d, Allow %q, want %d, %q", c.method, c.path, a.status, a.header.Get("Allow"), c.status, c.allow)
+			t.Errorf("%s %s: status %d, Allow %q, want %d, %q", c.method, c.path, a.status, a.header.Get("Allow"), c.status,
+				c.allow)
 		}
-		for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Authorization"} {
+		for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+			"Vary": "Authorization"} {
 			if got := strings.Join(a.header.Values(name), ","); got != want {
 				t.Errorf("%s %s: %s is %q", c.method, c.path, name, got)
 			}
@@ -225,14 +230,16 @@ func TestDiscovery(t *testing.T) {
 		"filter.supported", true, "filter.maxResults", 1000.0, "changePassword.supported", false, "sort.supported", false,
 		"etag.supported", true, "authenticationSchemes.0.type", "oauthbearertoken",
 		"meta.location", "https://tokens.example.com/scim/v2/ServiceProviderConfig")
-	w.do("GET", "/ResourceTypes", "").want(200).is("totalResults", 2.0, "Resources.0.id", "User", "Resources.0.endpoint", "/Users",
+	w.do("GET", "/ResourceTypes", "").want(200).is("totalResults", 2.0, "Resources.0.id", "User", "Resources.0.endpoint",
+		"/Users",
 		"Resources.1.schema", "urn:ietf:params:scim:schemas:core:2.0:Group")
 	w.do("GET", "/ResourceTypes/Group", "").want(200).is("name", "Group")
 	w.do("GET", "/ResourceTypes/Device", "").want(404)
 	w.do("GET", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:Device", "").want(404)
 	w.do("GET", "/Schemas?filter=id+pr", "").want(403)
 	schema := w.do("GET", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "").want(200)
-	user := w.newUser("ada", `"externalId":"1"`, `"displayName":"Ada"`, `"name":{"givenName":"Ada","familyName":"L"}`, `"emails":["a@x.y"]`)
+	user := w.newUser("ada", `"externalId":"1"`, `"displayName":"Ada"`, `"name":{"givenName":"Ada","familyName":"L"}`,
+		`"emails":["a@x.y"]`)
 	w.newGroup("press", user.id())
 	resource := w.do("GET", "/Users/"+user.id(), "").body.(map[string]any)
 	described := map[string]bool{"schemas": true, "id": true, "externalId": true, "meta": true} // of every resource
@@ -290,7 +297,8 @@ func TestFaults(t *testing.T) {
 	if a := w.do("GET", "/Users", "").want(500); strings.Contains(a.text, "4711") {
 		t.Error(a.text)
 	}
-	if log := w.log.String(); strings.Contains(log, "secret-4711\"") && strings.Contains(log, "panic=secret") || !strings.Contains(log, "cause-4711") {
+	if log := w.log.String(); strings.Contains(log, "secret-4711\"") && strings.Contains(log,
+		"panic=secret") || !strings.Contains(log, "cause-4711") {
 		t.Errorf("the log: %s", log)
 	}
 	store.with = func() error { panic(http.ErrAbortHandler) }
@@ -333,7 +341,8 @@ func TestOffBoarding(t *testing.T) {
 	}
 	w.do("DELETE", path, "").want(204)
 	want(latchward.ReasonRevoked)
-	if _, err := w.SignIn(w.local, latchward.Identity{ExternalID: "00u1"}, true); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {
+	if _, err := w.SignIn(w.local, latchward.Identity{ExternalID: "00u1"},
+		true); latchward.ErrorCode(err) != latchward.CodeUnauthenticated {
 		t.Errorf("sign-in of who was removed: %v", err)
 	}
 	back := w.newUser("ada", `"externalId":"00u1"`)

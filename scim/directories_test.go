@@ -30,8 +30,10 @@ func TestEntra(t *testing.T) {
 		`{"op":"Remove","path":"members","value":[{"value":"1"}]}`
 	w.newUser("second")
 	w.play(t, []step{
-		{"GET", filtered("/Users", `userName eq "1c0ffee0-does-not-exist"`), "", 200, []any{"totalResults", 0.0, "Resources.0", nil}},
-		{"GET", filtered("/Users", `emails[type eq "work"].value eq "ellen@example.com"`), "", 200, []any{"totalResults", 0.0}},
+		{"GET", filtered("/Users", `userName eq "1c0ffee0-does-not-exist"`), "", 200, []any{"totalResults", 0.0,
+			"Resources.0", nil}},
+		{"GET", filtered("/Users", `emails[type eq "work"].value eq "ellen@example.com"`), "", 200, []any{"totalResults",
+			0.0}},
 		{"POST", "/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User",
 			"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],"externalId":"0a21f0f2","userName":"ellen@example.com",
 			"active":true,"addresses":null,"displayName":null,"emails":[{"primary":true,"type":"work","value":"ellen@example.com"}],
@@ -56,7 +58,8 @@ func TestEntra(t *testing.T) {
 		{"POST", "/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group",
 			"http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],"externalId":"8aa1a0c0",
 			"displayName":"Human Resources","meta":{"resourceType":"Group"}}`, 201, []any{"id", "2", "members", nil}},
-		{"GET", "/Groups/2?excludedAttributes=members", "", 200, []any{"displayName", "Human Resources", "externalId", "8aa1a0c0"}},
+		{"GET", "/Groups/2?excludedAttributes=members", "", 200, []any{"displayName", "Human Resources", "externalId",
+			"8aa1a0c0"}},
 		{"PATCH", "/Groups/2", patchOf(`{"op":"Replace","path":"displayName","value":"HR"}`), 204, nil},
 		{"PATCH", "/Groups/2", patchOf(add), 204, nil},
 		{"GET", filtered("/Groups", `id eq "2" and members eq "1"`), "", 200, []any{"totalResults", 1.0}},
@@ -83,10 +86,12 @@ func TestOkta(t *testing.T) {
 		"emails":[{"primary":true,"value":"isaac@example.com","type":"work"}],"displayName":"Isaac Brock","locale":"en-US",
 		"externalId":"00u1dhhb1","groups":[]`
 	w.play(t, []step{
-		{"GET", "/Users?startIndex=1&count=100", "", 200, []any{"totalResults", 1.0, "Resources.0.userName", "known@example.com",
+		{"GET", "/Users?startIndex=1&count=100", "", 200, []any{"totalResults", 1.0, "Resources.0.userName",
+			"known@example.com",
 			"Resources.0.active", true}},
 		{"GET", "/Groups?startIndex=1&count=100", "", 200, []any{"totalResults", 1.0}},
-		{"GET", filtered("/Users", `userName eq "isaac@example.com"`) + "&startIndex=1&count=100", "", 200, []any{"totalResults", 0.0}},
+		{"GET", filtered("/Users", `userName eq "isaac@example.com"`) + "&startIndex=1&count=100", "", 200,
+			[]any{"totalResults", 0.0}},
 		{"POST", "/Users", `{` + userURN + `,` + isaac + `,"password":"1mz050nq","active":true}`, 201,
 			[]any{"id", "2", "name.givenName", "Isaac", "password", nil}},
 		{"GET", "/Users/2", "", 200, []any{"emails.0.value", "isaac@example.com", "active", true}},
@@ -95,14 +100,16 @@ func TestOkta(t *testing.T) {
 		{"PATCH", "/Users/2", patchOf(`{"op":"replace","value":{"active":false}}`), 200, []any{"active", false}},
 		{"PUT", "/Users/2", `{` + userURN + `,"id":"2",` + isaac + `,"active":true}`, 200, []any{"active", true}},
 		// somebody who is there already
-		{"GET", filtered("/Users", `userName eq "known@example.com"`), "", 200, []any{"totalResults", 1.0, "Resources.0.id", "1"}},
+		{"GET", filtered("/Users", `userName eq "known@example.com"`), "", 200, []any{"totalResults", 1.0, "Resources.0.id",
+			"1"}},
 		{"PUT", "/Users/1", `{` + userURN + `,"userName":"known@example.com","externalId":"00u2","active":true,
 			"name":{"givenName":"Known","familyName":"Before"},"emails":[{"primary":true,"value":"known@example.com"}]}`, 200,
 			[]any{"externalId", "00u2", "displayName", "Known Before"}},
 
 		{"GET", filtered("/Groups", `displayName eq "Test SCIMv2"`), "", 200, []any{"totalResults", 0.0}},
 		{"POST", "/Groups", `{` + groupURN + `,"displayName":"Test SCIMv2","members":[]}`, 201, []any{"id", "2"}},
-		{"POST", "/Groups", `{` + groupURN + `,"displayName":"Test SCIMv2","members":[]}`, 409, []any{"scimType", "uniqueness"}},
+		{"POST", "/Groups", `{` + groupURN + `,"displayName":"Test SCIMv2","members":[]}`, 409, []any{"scimType",
+			"uniqueness"}},
 		{"PATCH", "/Groups/2", patchOf(`{"op":"replace","value":{"id":"2","displayName":"Test SCIMv2.0"}}`), 204, nil},
 		{"PATCH", "/Groups/2", patchOf(`{"op":"add","path":"members","value":[{"value":"1","display":"known@example.com"}]}`,
 			`{"op":"add","path":"members","value":[{"value":"2","display":"isaac@example.com"}]}`,

@@ -42,8 +42,8 @@ func (c *call) schema() error {
 	return c.sendOne((*call).schemaOf, func(d *definition) string { return d.schema })
 }
 
-// sendAll answers with a description of each kind of resource. A filter is refused, because what it would choose from is
-// not (RFC 7644 §4).
+// sendAll answers with a description of each kind of resource. There is no choosing among them: RFC 7644 §4 has filters
+// refused here.
 func (c *call) sendAll(describe func(*call, *definition) object) error {
 	if c.r.URL.Query().Has("filter") {
 		return &fault{status: http.StatusForbidden, text: "What is offered is not filtered."}

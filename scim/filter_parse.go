@@ -203,8 +203,8 @@ func (p *parser) target() (target, error) {
 
 // resolve returns what a path of names stands for, with or without the URN of its schema in front.
 func resolve(of *definition, attributes []*attribute, name string) (target, bool) {
-	if schema := of.schema; len(name) > len(schema) && strings.EqualFold(name[:len(schema)], schema) && name[len(schema)] == ':' {
-		name = name[len(schema)+1:]
+	if inside := afterPrefix(name, of.schema+":"); inside != "" {
+		name = inside
 	}
 	first, rest, nested := strings.Cut(name, ".")
 	at := target{attribute: find(attributes, first)}

@@ -32,7 +32,8 @@ func FuzzFilter(f *testing.F) {
 		if err == nil && is == isNot {
 			t.Errorf("%q and its negation are both %v", text, is)
 		}
-		if again, err := scim.MatchesUser(strings.ReplaceAll(text, " ", "  "), user); err == nil && !strings.Contains(text, `"`) && again != is {
+		if again, err := scim.MatchesUser(strings.ReplaceAll(text, " ", "  "), user); err == nil && !strings.Contains(text,
+			`"`) && again != is {
 			t.Errorf("%q depends on the number of spaces", text)
 		}
 	})

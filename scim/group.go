@@ -213,10 +213,11 @@ func (w *groupWanted) note(ids []latchward.UserID, joins bool) {
 // chosen returns the members whom a filter chooses: nearly always one, by their id.
 func (w *groupWanted) chosen(f filter, members func() ([]latchward.UserID, error)) ([]latchward.UserID, error) {
 	if text, ok := pinned(f, "value", ""); ok {
-		if id, valid := parseID[latchward.UserID](text); valid && f.matches(viewOf(membersOf([]latchward.UserID{id}, "")[0].(object))) {
-			return []latchward.UserID{id}, nil
+		id, valid := parseID[latchward.UserID](text)
+		if !valid {
+			return nil, nil
 		}
-		return nil, nil
+		return choose(f, []latchward.UserID{id}), nil
 	}
 	all, err := members()
 	if err != nil {
@@ -230,13 +231,18 @@ func (w *groupWanted) chosen(f filter, members func() ([]latchward.UserID, error
 			all = append(all[:len(all):len(all)], id)
 		}
 	}
+	return choose(f, all), nil
+}
+
+// choose returns those members whom a filter chooses.
+func choose(f filter, from []latchward.UserID) []latchward.UserID {
 	var ids []latchward.UserID
-	for i, one := range membersOf(all, "") {
+	for i, one := range membersOf(from, "") {
 		if f.matches(viewOf(one.(object))) {
-			ids = append(ids, all[i])
+			ids = append(ids, from[i])
 		}
 	}
-	return ids, nil
+	return ids
 }
 
 // update returns what has to change for a group to be as wanted, and whether anything may have to.

@@ -20,7 +20,8 @@ func TestCreateGroup(t *testing.T) {
 	w.newUser("bob")
 	a := w.do("POST", "/Groups", `{`+groupURN+`,"displayName":"Night Shift (Köln)","externalId":"00g1",
 		"members":[{"value":"2","display":"Bob","$ref":null},{"value":"1","type":"User"},{"value":"2"}]}`).want(201).
-		is("displayName", "Night Shift (Köln)", "externalId", "00g1", "members.0.value", "1", "members.1.value", "2", "members.2", nil,
+		is("displayName", "Night Shift (Köln)", "externalId", "00g1", "members.0.value", "1", "members.1.value", "2",
+			"members.2", nil,
 			"members.0.$ref", "https://tokens.example.com/scim/v2/Users/1", "meta.resourceType", "Group",
 			"meta.location", "https://tokens.example.com/scim/v2/Groups/2")
 	if got := w.do("GET", "/Groups/2", "").want(200); got.text != a.text || got.header.Get("ETag") != a.header.Get("ETag") ||
@@ -39,7 +40,8 @@ func TestCreateGroup(t *testing.T) {
 		}
 	}
 	for i := range 10 { // all names but the last are taken
-		_, err := w.CreateGroup(w.local, latchward.NewGroup{Name: strings.TrimSuffix(fmt.Sprintf("taken-%d", i), "-0"), Title: fmt.Sprint(i)})
+		_, err := w.CreateGroup(w.local, latchward.NewGroup{Name: strings.TrimSuffix(fmt.Sprintf("taken-%d", i), "-0"),
+			Title: fmt.Sprint(i)})
 		must(t, err)
 	}
 	w.newGroup("Taken!")
@@ -120,7 +122,8 @@ var memberPatches = []struct {
 	{"filter that is none", []string{`{"op":"remove","path":"members[value is \"1\"]"}`}, "invalidPath"},
 	{"name and id", []string{`{"op":"remove","path":"displayName"}`}, "mutability"},
 	{"empty name", []string{`{"op":"replace","path":"displayName","value":""}`}, "invalidValue"},
-	{"all or nothing", []string{`{"op":"remove","path":"members"}`, `{"op":"replace","path":"id","value":"7"}`}, "mutability"},
+	{"all or nothing", []string{`{"op":"remove","path":"members"}`, `{"op":"replace","path":"id","value":"7"}`},
+		"mutability"},
 }
 
 // RFC 7644 §3.5.2, and what directories make of it.
@@ -228,7 +231,8 @@ func TestListGroups(t *testing.T) {
 		`members.$ref ew "/Users/1"`: "2", `members.type eq "user"`: "2 3",
 		`urn:ietf:params:scim:schemas:core:2.0:Group:displayName eq "Press"`: "2",
 	} {
-		a := w.do("GET", "/Groups?excludedAttributes=members&filter="+url.QueryEscape(filter), "").want(200).is("Resources.0.members", nil)
+		a := w.do("GET", "/Groups?excludedAttributes=members&filter="+url.QueryEscape(filter),
+			"").want(200).is("Resources.0.members", nil)
 		if got := strings.Join(a.values("id"), " "); got != want {
 			t.Errorf("%s finds %q, want %q", filter, got, want)
 		}

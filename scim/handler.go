@@ -157,7 +157,9 @@ func (h *handler) find(r *http.Request) (found *route, id string, err error) {
 		return nil, "", &fault{status: http.StatusNotFound, text: "There is nothing at this address."}
 	}
 	methods := strings.Replace(strings.Join(allow, ", "), http.MethodGet, "GET, HEAD", 1)
-	return nil, "", &fault{status: http.StatusMethodNotAllowed, text: "Use one of these methods here: " + methods, allow: methods}
+	return nil, "", &fault{
+		status: http.StatusMethodNotAllowed, text: "Use one of these methods here: " + methods, allow: methods,
+	}
 }
 
 // fit returns the id in a path of that form.

@@ -64,7 +64,8 @@ func searchIn(of *definition, q url.Values) (*search, error) {
 		return nil, err
 	}
 	s := &search{
-		start: max(1, start), count: min(max(0, count), maxCount), shown: project(of, q["attributes"], q["excludedAttributes"]),
+		start: max(1, start), count: min(max(0, count), maxCount),
+		shown: project(of, q["attributes"], q["excludedAttributes"]),
 	}
 	if q.Get("filter") != "" {
 		s.filter, err = parseFilter(of, q.Get("filter"))
@@ -226,7 +227,8 @@ func (c *call) usersNamed(name string) ([]*latchward.User, error) {
 		if err != nil {
 			return nil, err
 		}
-		if strings.EqualFold(userName(u), name) && !slices.ContainsFunc(found, func(k *latchward.User) bool { return k.ID == u.ID }) {
+		again := slices.ContainsFunc(found, func(known *latchward.User) bool { return known.ID == u.ID })
+		if !again && strings.EqualFold(userName(u), name) {
 			found = append(found, u)
 		}
 	}

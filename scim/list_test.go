@@ -38,27 +38,34 @@ var filters = []struct{ filter, want string }{
 	{`userName eq "ada@example.com"`, "1"}, {`USERNAME EQ "ADA@EXAMPLE.COM"`, "1"}, {`userName eq "bob"`, "2"},
 	{`urn:ietf:params:scim:schemas:core:2.0:User:userName eq "bob"`, "2"},
 	{`userName eq "dee@example.com"`, "4"}, {`userName eq "host|ed"`, "5"}, {`userName eq "user-6"`, "6"},
-	{`userName eq "user-1"`, ""}, {`userName eq "ada@work.example"`, ""}, {`userName eq "gone@example.com"`, ""}, {`userName eq ""`, ""},
-	{`userName ne "bob"`, "1 3 4 5 6"}, {`userName co "EXAMPLE"`, "1 4"}, {`userName sw "a"`, "1"}, {`userName ew ".COM"`, "1 4"},
-	{`userName gt "cy"`, "4 5 6"}, {`userName ge "cy"`, "3 4 5 6"}, {`userName lt "bob"`, "1"}, {`userName le "bob"`, "1 2"},
-	{`externalId eq "00u1"`, "1"}, {`externalId eq "00U1"`, "2"}, {`externalId pr`, "1 2"}, {`not (externalId pr)`, "3 4 5 6"},
+	{`userName eq "user-1"`, ""}, {`userName eq "ada@work.example"`, ""}, {`userName eq "gone@example.com"`,
+		""}, {`userName eq ""`, ""},
+	{`userName ne "bob"`, "1 3 4 5 6"}, {`userName co "EXAMPLE"`, "1 4"}, {`userName sw "a"`,
+		"1"}, {`userName ew ".COM"`, "1 4"},
+	{`userName gt "cy"`, "4 5 6"}, {`userName ge "cy"`, "3 4 5 6"}, {`userName lt "bob"`, "1"}, {`userName le "bob"`,
+		"1 2"},
+	{`externalId eq "00u1"`, "1"}, {`externalId eq "00U1"`, "2"}, {`externalId pr`, "1 2"}, {`not (externalId pr)`,
+		"3 4 5 6"},
 	{`externalId eq null`, "3 4 5 6"}, {`externalId ne null`, "1 2"}, {`externalId eq ""`, ""},
 	{`id eq "3"`, "3"}, {`id eq "03"`, ""}, {`id eq "x"`, ""}, {`id eq "7"`, ""}, {`id pr`, "1 2 3 4 5 6"},
 	{`displayName eq "bob \"the\" builder"`, "2"}, {`displayName eq "Bob \u0022the\u0022 Builder"`, "2"},
-	{`name.familyName eq "lovelace"`, "1"}, {`name.givenName pr`, "1"}, {`name pr`, "1 2 4 5 6"}, {`name.formatted sw "d"`, "4"},
+	{`name.familyName eq "lovelace"`, "1"}, {`name.givenName pr`, "1"}, {`name pr`,
+		"1 2 4 5 6"}, {`name.formatted sw "d"`, "4"},
 	{`active eq true`, "1 3 4 5 6"}, {`active eq False`, "2"}, {`active ne true`, "2"}, {`active eq "False"`, "2"},
 	{`emails eq "cy@example.com"`, "3"}, {`emails.value eq "CY@example.com"`, "3"}, {`emails co "example"`, "1 3 4"},
 	{`emails[value eq "cy@example.com"]`, "3"}, {`emails[type eq "work" and value co "@example.com"]`, "3 4"},
 	{`emails[type eq "home"]`, ""}, {`emails[primary eq true and not (value sw "c")]`, "1 4"}, {`emails pr`, "1 3 4"},
 	{`emails.type eq "work"`, "1 3 4"}, {`emails.value ne "cy@example.com"`, "1 2 4 5 6"},
 	{`groups.value eq "2"`, "1 2"}, {`groups eq "2"`, "1 2"}, {`groups[value eq "2"]`, "1 2"}, {`groups pr`, "1 2"},
-	{`meta.created gt "2026-11-22T10:30:00Z"`, "2 3 4 5 6"}, {`meta.lastModified ge "2026-11-22T12:00:00+00:00"`, "1 2 4 5 6"},
+	{`meta.created gt "2026-11-22T10:30:00Z"`, "2 3 4 5 6"}, {`meta.lastModified ge "2026-11-22T12:00:00+00:00"`,
+		"1 2 4 5 6"},
 	{`meta.created eq "2026-11-22T12:00:00.000+02:00"`, "1"}, {`meta.created ne "2026-11-22T10:00:00Z"`, "2 3 4 5 6"},
 	{`userName eq "bob" or userName eq "cy"`, "2 3"}, {`userName eq "bob" and active eq true`, ""},
 	{`userName eq "bob" and active eq false`, "2"}, {`active eq false and userName eq "bob"`, "2"},
 	{`id eq "1" and userName eq "bob"`, ""}, {`not (userName eq "bob")`, "1 3 4 5 6"}, {`NOT(active eq true)`, "2"},
 	// and binds more tightly than or
-	{`active eq false or userName sw "c" and emails pr`, "2 3"}, {`(active eq false or userName sw "c") and emails pr`, "3"},
+	{`active eq false or userName sw "c" and emails pr`, "2 3"}, {`(active eq false or userName sw "c") and emails pr`,
+		"3"},
 	{`userName sw "c" and emails pr or active eq false`, "2 3"}, {`((((id eq "1"))))`, "1"}, {`  id   eq   "1"  `, "1"},
 
 	{`shoeSize eq "9"`, "invalidFilter"}, {`title eq "x"`, "invalidFilter"}, {`name.nick eq "x"`, "invalidFilter"},
@@ -69,17 +76,23 @@ var filters = []struct{ filter, want string }{
 	{`active gt true`, "invalidFilter"}, {`active eq "maybe"`, "invalidFilter"}, {`active co "t"`, "invalidFilter"},
 	{`meta.created gt "yesterday"`, "invalidFilter"}, {`meta.created co "2026-11-22T10:00:00Z"`, "invalidFilter"},
 	{`name eq "Ada"`, "invalidFilter"}, {`meta eq "x"`, "invalidFilter"}, {`userName[value eq "x"]`, "invalidFilter"},
-	{`emails.value[value eq "x"]`, "invalidFilter"}, {`emails[userName eq "x"]`, "invalidFilter"}, {`emails[`, "invalidFilter"},
+	{`emails.value[value eq "x"]`, "invalidFilter"}, {`emails[userName eq "x"]`, "invalidFilter"}, {`emails[`,
+		"invalidFilter"},
 	{`emails[value eq "x"`, "invalidFilter"}, {`emails[value eq "x"].nick eq "x"`, "invalidFilter"},
 	{`emails[value eq "x"].value`, "invalidFilter"}, {`emails[value eq "x"] eq "x"`, "invalidFilter"},
 	// as Entra has it
-	{`emails[type eq "work"].value eq "CY@example.com"`, "3"}, {`emails[type eq "work"].value sw "c" or active eq false`, "2 3"},
-	{`emails[type eq "home"].value eq "cy@example.com"`, ""}, {`emails[primary eq true].value pr and userName sw "c"`, "3"}, {`(id pr`, "invalidFilter"},
-	{`id pr)`, "invalidFilter"}, {`id pr and`, "invalidFilter"}, {`or id pr`, "invalidFilter"}, {`id pr id pr`, "invalidFilter"},
-	{`not id pr`, "invalidFilter"}, {`()`, "invalidFilter"}, {`"x" eq id`, "invalidFilter"}, {"id eq \"\xff\"", "invalidFilter"},
+	{`emails[type eq "work"].value eq "CY@example.com"`, "3"}, {`emails[type eq "work"].value sw "c" or active eq false`,
+		"2 3"},
+	{`emails[type eq "home"].value eq "cy@example.com"`, ""}, {`emails[primary eq true].value pr and userName sw "c"`,
+		"3"}, {`(id pr`, "invalidFilter"},
+	{`id pr)`, "invalidFilter"}, {`id pr and`, "invalidFilter"}, {`or id pr`, "invalidFilter"}, {`id pr id pr`,
+		"invalidFilter"},
+	{`not id pr`, "invalidFilter"}, {`()`, "invalidFilter"}, {`"x" eq id`, "invalidFilter"}, {"id eq \"\xff\"",
+		"invalidFilter"},
 	{`password eq "x"`, "sensitive"}, {strings.Repeat("(", 17) + "id pr" + strings.Repeat(")", 17), "invalidFilter"},
 	{strings.Repeat("(", 16) + "id pr" + strings.Repeat(")", 16), "1 2 3 4 5 6"},
-	{"id pr" + strings.Repeat(" or id pr", 64), "invalidFilter"}, {"id pr" + strings.Repeat(" or id pr", 63), "1 2 3 4 5 6"},
+	{"id pr" + strings.Repeat(" or id pr", 64), "invalidFilter"}, {"id pr" + strings.Repeat(" or id pr", 63),
+		"1 2 3 4 5 6"},
 	{`userName eq "` + strings.Repeat("x", 4096) + `"`, "invalidFilter"},
 }
 
@@ -128,7 +141,8 @@ func TestPages(t *testing.T) {
 	for _, query := range []string{"count=x", "startIndex=1.5", "count=99999999999999999999"} {
 		w.do("GET", "/Users?"+query, "").want(400, "invalidValue")
 	}
-	for _, body := range []string{`{"count":2}`, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"count":{}}`, `[`} {
+	for _, body := range []string{`{"count":2}`,
+		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"count":{}}`, `[`} {
 		w.do("POST", "/Users/.search", body).want(400)
 	}
 	w.do("POST", "/Users/.search", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"count":2,"startIndex":"2"}`).
@@ -199,7 +213,8 @@ func TestManyUsers(t *testing.T) {
 		seen := map[string]bool{}
 		total := 0
 		for start := 1; ; {
-			a := w.do("GET", fmt.Sprintf("/Users?count=1000&startIndex=%d&filter=%s", start, url.QueryEscape(filter)), "").want(200)
+			a := w.do("GET", fmt.Sprintf("/Users?count=1000&startIndex=%d&filter=%s", start, url.QueryEscape(filter)),
+				"").want(200)
 			ids := a.values("id")
 			if len(ids) == 0 {
 				break

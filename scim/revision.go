@@ -9,7 +9,7 @@ import (
 // several ways: with and without some attributes.
 func version(revision string) string { return `W/"` + revision + `"` }
 
-// tags returns what a header such as If-Match names: nil for nothing or anything. RFC 7644 §3.14 sends weak tags there,
+// tags returns what a header such as If-Match names: nil for nothing or anything. RFC 7644 §3.14 sends weak tags in it,
 // so weak and strong ones count the same.
 func tags(r *http.Request, header string) ([]string, error) {
 	lines := r.Header.Values(header)

@@ -13,7 +13,7 @@ type Subject string
 
 // The subjects.
 const (
-	SubjectExternalID Subject = "external_id" // externalId: in Okta the id of the user, which is the sub of its tokens, too
+	SubjectExternalID Subject = "external_id" // externalId: in Okta the id of the user, as in the sub of its tokens
 	SubjectUserName   Subject = "user_name"
 	SubjectNone       Subject = "none" // people are not recognised by what the directory says
 )

@@ -39,7 +39,8 @@ func TestCreateUser(t *testing.T) {
 	if u.ExternalID != "00u1" || u.Email != "ada@work.example" || u.Name != "Countess Lovelace" {
 		t.Errorf("the user is %+v", u)
 	}
-	w.newUser("parts", `"name":{"givenName":"Grace","familyName":"Hopper"}`).is("displayName", "Grace Hopper", "active", true)
+	w.newUser("parts", `"name":{"givenName":"Grace","familyName":"Hopper"}`).is("displayName", "Grace Hopper", "active",
+		true)
 	w.newUser("formatted", `"name":{"formatted":"G. Hopper"}`).is("displayName", "G. Hopper")
 	w.newUser("bare").is("displayName", nil, "name", nil, "emails", nil, "externalId", nil)
 	w.newUser("off", `"active":false`).is("active", false)
@@ -98,11 +99,13 @@ func TestCreateUserRefuses(t *testing.T) {
 // RFC 7644 §3.5.1: a PUT says what a user is. Nobody is enabled by leaving something out.
 func TestReplaceUser(t *testing.T) {
 	w := newWorld(t)
-	id := w.newUser("ada", `"externalId":"1"`, `"emails":[{"value":"ada@example.com"}]`, `"name":{"givenName":"Ada"}`, `"active":false`).id()
+	id := w.newUser("ada", `"externalId":"1"`, `"emails":[{"value":"ada@example.com"}]`, `"name":{"givenName":"Ada"}`,
+		`"active":false`).id()
 	w.advance(time.Minute)
 	path := "/Users/" + id
 	w.do("PUT", path, `{`+userURN+`,"userName":"Ada","displayName":"A. Lovelace"}`).want(200).
-		is("userName", "Ada", "displayName", "A. Lovelace", "name.givenName", nil, "emails", nil, "externalId", nil, "active", false,
+		is("userName", "Ada", "displayName", "A. Lovelace", "name.givenName", nil, "emails", nil, "externalId", nil,
+			"active", false,
 			"meta.created", "2026-11-22T10:00:00.000Z", "meta.lastModified", "2026-11-22T10:01:00.000Z")
 	before := w.entries()
 	w.do("PUT", path, `{`+userURN+`,"userName":"Ada","displayName":"A. Lovelace","id":"9","groups":[{"value":"1"}]}`).want(200)
@@ -127,11 +130,13 @@ var patches = []struct {
 	operations []string
 	want       []any
 }{
-	{"replace", []string{`{"op":"replace","path":"displayName","value":"X"}`}, []any{"displayName", "X", "name.formatted", "X"}},
+	{"replace", []string{`{"op":"replace","path":"displayName","value":"X"}`}, []any{"displayName", "X",
+		"name.formatted", "X"}},
 	{"add", []string{`{"op":"add","path":"externalId","value":"9"}`}, []any{"externalId", "9"}},
 	{"upper case and a text for false, as Entra sends it", []string{`{"op":"Replace","path":"active","value":"False"}`},
 		[]any{"active", false}},
-	{"no path", []string{`{"op":"replace","value":{"active":false,"displayName":"X"}}`}, []any{"active", false, "displayName", "X"}},
+	{"no path", []string{`{"op":"replace","value":{"active":false,"displayName":"X"}}`}, []any{"active", false,
+		"displayName", "X"}},
 	{"paths as names, as Entra sends them", []string{`{"op":"Add","value":{"name.givenName":"G",
 		"emails[type eq \"work\"].value":"w@x.y","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department":"D"}}`},
 		[]any{"name.givenName", "G", "emails.0.value", "w@x.y", "emails.1", nil}},
@@ -141,38 +146,48 @@ var patches = []struct {
 		[]any{"name.familyName", "F", "name.givenName", "Ada", "displayName", "Ada F"}},
 	{"name as a whole keeps other parts", []string{`{"op":"replace","path":"name","value":{"familyName":"F"}}`},
 		[]any{"name.familyName", "F", "name.givenName", "Ada"}},
-	{"formatted", []string{`{"op":"replace","path":"name.formatted","value":"Lady Ada"}`}, []any{"displayName", "Lady Ada"}},
+	{"formatted", []string{`{"op":"replace","path":"name.formatted","value":"Lady Ada"}`}, []any{"displayName",
+		"Lady Ada"}},
 	{"remove", []string{`{"op":"remove","path":"externalId"}`}, []any{"externalId", nil}},
-	{"remove a part", []string{`{"op":"remove","path":"name.givenName"}`}, []any{"name.givenName", nil, "name.familyName", "Lovelace"}},
+	{"remove a part", []string{`{"op":"remove","path":"name.givenName"}`}, []any{"name.givenName", nil,
+		"name.familyName", "Lovelace"}},
 	{"null removes", []string{`{"op":"replace","path":"externalId","value":null}`}, []any{"externalId", nil}},
 	{"e-mail by type", []string{`{"op":"replace","path":"emails[type eq \"work\"].value","value":"n@x.y"}`},
 		[]any{"emails.0.value", "n@x.y", "emails.1", nil}},
 	{"e-mail by type, case and all", []string{`{"op":"replace","path":"Emails[Type EQ \"WORK\" and primary eq true].Value","value":"n@x.y"}`},
 		[]any{"emails.0.value", "n@x.y"}},
-	{"e-mail of another type is added and not chosen", []string{`{"op":"add","path":"emails[type eq \"home\"].value","value":"h@x.y"}`},
+	{"e-mail of another type is added and not chosen",
+		[]string{`{"op":"add","path":"emails[type eq \"home\"].value","value":"h@x.y"}`},
 		[]any{"emails.0.value", "ada@example.com", "emails.1", nil}},
 	{"a primary e-mail is chosen", []string{`{"op":"add","path":"emails","value":[{"value":"p@x.y","type":"home","primary":true}]}`},
 		[]any{"emails.0.value", "p@x.y", "emails.0.type", "work", "emails.1", nil}},
 	{"e-mails as a whole", []string{`{"op":"replace","path":"emails","value":[{"value":"n@x.y","type":"work"}]}`},
 		[]any{"emails.0.value", "n@x.y"}},
-	{"one e-mail that is no list", []string{`{"op":"replace","path":"emails","value":{"value":"n@x.y"}}`}, []any{"emails.0.value", "n@x.y"}},
+	{"one e-mail that is no list", []string{`{"op":"replace","path":"emails","value":{"value":"n@x.y"}}`},
+		[]any{"emails.0.value", "n@x.y"}},
 	{"e-mails as texts", []string{`{"op":"replace","path":"emails","value":["n@x.y"]}`}, []any{"emails.0.value", "n@x.y"}},
-	{"every e-mail's value", []string{`{"op":"replace","path":"emails.value","value":"n@x.y"}`}, []any{"emails.0.value", "n@x.y"}},
+	{"every e-mail's value", []string{`{"op":"replace","path":"emails.value","value":"n@x.y"}`}, []any{"emails.0.value",
+		"n@x.y"}},
 	{"remove an e-mail", []string{`{"op":"remove","path":"emails[type eq \"work\"]"}`}, []any{"emails", nil}},
 	{"remove all e-mails", []string{`{"op":"remove","path":"emails"}`}, []any{"emails", nil}},
-	{"remove none of no such e-mail", []string{`{"op":"remove","path":"emails[type eq \"home\"]"}`}, []any{"emails.0.value", "ada@example.com"}},
-	{"remove those of an empty list", []string{`{"op":"remove","path":"emails","value":[]}`}, []any{"emails.0.value", "ada@example.com"}},
-	{"what is not kept", []string{`{"op":"replace","path":"title","value":"T"}`, `{"op":"add","path":"phoneNumbers[type eq \"work\"].value","value":"1"}`,
+	{"remove none of no such e-mail", []string{`{"op":"remove","path":"emails[type eq \"home\"]"}`},
+		[]any{"emails.0.value", "ada@example.com"}},
+	{"remove those of an empty list", []string{`{"op":"remove","path":"emails","value":[]}`}, []any{"emails.0.value",
+		"ada@example.com"}},
+	{"what is not kept", []string{`{"op":"replace","path":"title","value":"T"}`,
+		`{"op":"add","path":"phoneNumbers[type eq \"work\"].value","value":"1"}`,
 		`{"op":"replace","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager","value":"1"}`,
 		`{"op":"add","path":"name.middleName","value":"M"}`, `{"op":"add","path":"addresses[type eq \"work\"].locality","value":"L"}`,
 		`{"op":"remove","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"}`, `{"op":"replace","path":"password","value":"x"}`},
 		[]any{"displayName", "Ada Lovelace", "title", nil}},
 	{"what cannot be set, without a path", []string{`{"op":"replace","value":{"id":"7","schemas":["x"],"displayName":"X","meta":{}}}`},
 		[]any{"displayName", "X"}},
-	{"several in their order", []string{`{"op":"replace","path":"displayName","value":"A"}`, `{"op":"remove","path":"displayName"}`,
+	{"several in their order", []string{`{"op":"replace","path":"displayName","value":"A"}`,
+		`{"op":"remove","path":"displayName"}`,
 		`{"op":"add","path":"displayName","value":"B"}`}, []any{"displayName", "B"}},
 
-	{"replace what is not there", []string{`{"op":"replace","path":"emails[type eq \"home\"].value","value":"x@y.z"}`}, []any{"noTarget"}},
+	{"replace what is not there", []string{`{"op":"replace","path":"emails[type eq \"home\"].value","value":"x@y.z"}`},
+		[]any{"noTarget"}},
 	{"remove without a path", []string{`{"op":"remove"}`}, []any{"noTarget"}},
 	{"remove what must be", []string{`{"op":"remove","path":"userName"}`}, []any{"mutability"}},
 	{"null for what must be", []string{`{"op":"replace","value":{"userName":null}}`}, []any{"mutability"}},
@@ -184,7 +199,8 @@ var patches = []struct {
 	{"unknown attribute without a path", []string{`{"op":"add","value":{"shoeSize":"7"}}`}, []any{"invalidPath"}},
 	{"unknown schema", []string{`{"op":"add","path":"urn:x:User:shoeSize","value":"7"}`}, []any{"invalidPath"}},
 	{"path that ends early", []string{`{"op":"add","path":"emails[type eq \"work\"","value":"7"}`}, []any{"invalidPath"}},
-	{"path with more behind it", []string{`{"op":"add","path":"emails[type eq \"work\"].value x","value":"7"}`}, []any{"invalidPath"}},
+	{"path with more behind it", []string{`{"op":"add","path":"emails[type eq \"work\"].value x","value":"7"}`},
+		[]any{"invalidPath"}},
 	{"values of what has none", []string{`{"op":"add","path":"name[x eq 1]","value":"7"}`}, []any{"invalidPath"}},
 	{"path that is no text", []string{`{"op":"add","path":7,"value":"7"}`}, []any{"invalidPath"}},
 	{"unknown operation", []string{`{"op":"move","path":"displayName","value":"X"}`}, []any{"invalidSyntax"}},
@@ -196,7 +212,8 @@ var patches = []struct {
 	{"text for an object", []string{`{"op":"replace","path":"name","value":"x"}`}, []any{"invalidValue"}},
 	{"text without a path", []string{`{"op":"replace","value":"x"}`}, []any{"invalidValue"}},
 	{"empty user name", []string{`{"op":"replace","path":"userName","value":""}`}, []any{"invalidValue"}},
-	{"all or nothing", []string{`{"op":"replace","path":"displayName","value":"X"}`, `{"op":"remove","path":"userName"}`}, []any{"mutability"}},
+	{"all or nothing", []string{`{"op":"replace","path":"displayName","value":"X"}`,
+		`{"op":"remove","path":"userName"}`}, []any{"mutability"}},
 }
 
 // RFC 7644 §3.5.2, and what directories make of it.
@@ -232,7 +249,8 @@ func TestUserVersions(t *testing.T) {
 	if !strings.HasPrefix(seen, `W/"`) {
 		t.Errorf("ETag %q", seen)
 	}
-	if got := w.do("GET", path, "", "If-None-Match", seen); got.status != http.StatusNotModified || got.header.Get("ETag") != seen {
+	if got := w.do("GET", path, "", "If-None-Match",
+		seen); got.status != http.StatusNotModified || got.header.Get("ETag") != seen {
 		t.Errorf("status %d for what was seen", got.status)
 	}
 	off := patchOf(`{"op":"replace","path":"active","value":false}`)
@@ -257,7 +275,8 @@ func TestSubjects(t *testing.T) {
 		return u.ExternalID
 	}
 	for choice, want := range map[scim.Subject][2]string{
-		"": {"1", "2"}, scim.SubjectExternalID: {"1", "2"}, scim.SubjectUserName: {"ada", "lovelace"}, scim.SubjectNone: {"", ""},
+		"": {"1", "2"}, scim.SubjectExternalID: {"1", "2"}, scim.SubjectUserName: {"ada",
+			"lovelace"}, scim.SubjectNone: {"", ""},
 	} {
 		w := newWorld(t, func(o *scim.Options) { o.Subject = choice })
 		id := w.newUser("ada", `"externalId":"1"`).id()
@@ -272,7 +291,8 @@ func TestSubjects(t *testing.T) {
 	w := newWorld(t)
 	own, err := w.CreateUser(w.local, latchward.NewUser{ExternalID: "host|7", Email: "ada@example.com"})
 	must(t, err)
-	w.do("GET", "/Users?filter=userName+eq+%22ADA@example.com%22", "").want(200).is("totalResults", 1.0, "Resources.0.id", "1")
+	w.do("GET", "/Users?filter=userName+eq+%22ADA@example.com%22", "").want(200).is("totalResults", 1.0,
+		"Resources.0.id", "1")
 	w.do("PUT", "/Users/1", `{`+userURN+`,"userName":"ada@example.com","externalId":"00u1","emails":[{"value":"ada@example.com"}]}`).
 		want(200).is("externalId", "00u1")
 	if got := subject(w, own.ID); got != "host|7" {

@@ -66,7 +66,8 @@ func newWorldOn(t testing.TB, store latchward.Store, change ...func(*scim.Option
 	w.Service, err = latchward.New(t.Context(), latchward.Options{Store: store, Keys: ring, Now: w.clock, Logger: log})
 	must(t, err)
 	o := scim.Options{
-		Service: w.Service, URL: "https://tokens.example.com", Logger: log, Now: w.clock, Guard: httpauth.NewGuard(1000, w.clock),
+		Service: w.Service, URL: "https://tokens.example.com", Logger: log, Now: w.clock, Guard: httpauth.NewGuard(1000,
+			w.clock),
 	}
 	for _, c := range change {
 		c(&o)
@@ -74,7 +75,8 @@ func newWorldOn(t testing.TB, store latchward.Store, change ...func(*scim.Option
 	w.handler = scim.Handler(o)
 	_, err = w.CreateGroup(w.local, latchward.NewGroup{Name: "directory"})
 	must(t, err)
-	w.token = w.issue(latchward.NewToken{Permissions: []string{"*", "users.*", "groups.*"}, RateLimit: latchward.MaxRateLimit})
+	w.token = w.issue(latchward.NewToken{Permissions: []string{"*", "users.*", "groups.*"},
+		RateLimit: latchward.MaxRateLimit})
 	return w
 }
 
@@ -144,7 +146,8 @@ func (w *world) as(token, method, path, body string, headers ...string) *reply {
 	w.handler.ServeHTTP(recorder, r)
 	text, err := io.ReadAll(recorder.Result().Body)
 	must(w.t, err)
-	a := &reply{t: w.t, asked: method + " " + path + " " + body, status: recorder.Code, header: recorder.Result().Header, text: string(text)}
+	a := &reply{t: w.t, asked: method + " " + path + " " + body, status: recorder.Code, header: recorder.Result().Header,
+		text: string(text)}
 	if len(text) > 0 {
 		if err := json.Unmarshal(text, &a.body); err != nil {
 			w.t.Fatalf("%s: %v: %s", a.asked, err, text)
@@ -256,7 +259,8 @@ func (w *world) newUser(name string, more ...string) *reply {
 
 func (w *world) newGroup(name string, members ...string) *reply {
 	w.t.Helper()
-	return w.do("POST", "/Groups", fmt.Sprintf(`{%s,"displayName":%q,"members":[%s]}`, groupURN, name, memberList(members))).want(201)
+	return w.do("POST", "/Groups", fmt.Sprintf(`{%s,"displayName":%q,"members":[%s]}`, groupURN, name,
+		memberList(members))).want(201)
 }
 
 func memberList(ids []string) string {

@@ -22,14 +22,16 @@ type directory struct {
 // directoryOf issues the token that a directory acts with.
 func directoryOf(t *testing.T, r *running) *directory {
 	t.Helper()
-	ctx := latchward.WithPrincipal(t.Context(), latchward.Principal{Type: latchward.PrincipalLocal, Name: "test", Administrator: true})
+	ctx := latchward.WithPrincipal(t.Context(), latchward.Principal{Type: latchward.PrincipalLocal, Name: "test",
+		Administrator: true})
 	group, err := r.Service().CreateGroup(ctx, latchward.NewGroup{Name: "directory"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	issued, err := r.Service().CreateToken(ctx, latchward.NewToken{
 		Kind: latchward.KindService, Owner: &latchward.Owner{Type: latchward.OwnerGroup, ID: int64(group.ID)},
-		Permissions: []string{"users.*", "groups.*", "*"}, AllowedEndpoints: []string{"/scim*"}, RateLimit: latchward.MaxRateLimit,
+		Permissions: []string{"users.*", "groups.*",
+			"*"}, AllowedEndpoints: []string{"/scim*"}, RateLimit: latchward.MaxRateLimit,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +95,8 @@ func TestOffBoarding(t *testing.T) {
 	}
 	d.do("DELETE", path, "", http.StatusNoContent)
 	want("a token of somebody who was deleted", http.StatusUnauthorized)
-	get(t, r.URL()+"/api/api-tokens", "Bearer "+jwt.Expose()).want(t, "a JWT of somebody who was deleted", http.StatusUnauthorized)
+	get(t, r.URL()+"/api/api-tokens", "Bearer "+jwt.Expose()).want(t, "a JWT of somebody who was deleted",
+		http.StatusUnauthorized)
 	get(t, r.URL()+"/api/products", "Bearer "+d.token).want(t, "the directory's token elsewhere", http.StatusForbidden)
 	get(t, r.OperationsURL()+"/metrics", "").want(t, "metrics", http.StatusOK,
 		`latchward_http_requests_total{class="2xx",surface="scim"} 12`)
@@ -117,12 +120,14 @@ func TestSCIMIsOptional(t *testing.T) {
 		}
 	}
 	r := start(t, settings(t, folder(t), "oauth.issuer", "https://tokens.example.com", "scim.subject", "user_name"))
-	user := directoryOf(t, r).do("POST", "/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ben"}`,
+	user := directoryOf(t, r).do("POST", "/Users",
+		`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ben"}`,
 		http.StatusCreated)
 	if at := user["meta"].(map[string]any)["location"]; at != "https://tokens.example.com/scim/v2/Users/1" {
 		t.Errorf("location %v", at)
 	}
-	if _, err := server.Load(server.Sources{File: "/dev/null", Flags: map[string]string{"scim.subject": "email"}}); err == nil {
+	if _, err := server.Load(server.Sources{File: "/dev/null",
+		Flags: map[string]string{"scim.subject": "email"}}); err == nil {
 		t.Error("an unknown subject was taken")
 	}
 }
