@@ -287,7 +287,7 @@ const harmless = `Account Anchor AuditAnchor AuditEntries BeginSetup ConfirmSign
 	Keys License Licenses Members Names Passkeys PendingSignIn Permissions Policies Policy Ready Reauthenticate Record RecordDenial ReportLeaks Role Roles Run Sessions
 	SetUp SetupOpen SignIn SignInIdentity SignInPasskey SignInPassword SignOut Stats StreamEnded SweepIdle Token TokenPolicy TokenRights
 	TokenUsage Tokens UsageOverview UsePasswordCode UseSession User UserByEmail UserByExternalID UserRights Users Verify VerifyAudit
-	HeldToken HeldUsage Introspect RevokeHeld PublicKeys SigningKeys DeriveToken StatusList SettleKeys RotateHeld`
+	HeldToken HeldUsage Introspect RevokeHeld PublicKeys SigningKeys DeriveToken StatusList SettleKeys RotateHeld AuditSince`
 
 // bar 127: every method that changes something leaves an entry when whoever calls it may not. A method that is new
 // fails here until it defers noteDenial, or is harmless.

@@ -101,7 +101,7 @@ func (w deadlineWriter) Write(part []byte) (int, error) {
 func (w deadlineWriter) end() { _ = w.controller.SetWriteDeadline(time.Time{}) }
 
 func writeNDJSON(to *bufio.Writer, e *latchward.AuditEntry) error {
-	line, err := json.Marshal(auditEntryOf(e))
+	line, err := json.Marshal(exportedEntryOf(e))
 	if err == nil {
 		_, err = to.Write(append(line, '\n'))
 	}

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,8 +13,31 @@ import (
 )
 
 // bar 134: what was revoked, rotated, disabled or deleted after a backup, or whose owner was disabled, gets nobody in
-// once the backup is restored. What did not change works as before.
+// once the backup is restored, whether the replaced database or an export of the audit log tells. What did not change
+// works as before.
 func TestRestoreRevivesNothing(t *testing.T) {
+	t.Run("database", func(t *testing.T) { testRestoreRevivesNothing(t, false) })
+	t.Run("audit export", func(t *testing.T) { testRestoreRevivesNothing(t, true) })
+}
+
+// exportAudit writes the audit log to a file.
+func exportAudit(t *testing.T, client *rest.Client) string {
+	t.Helper()
+	export, err := client.ExportAudit(t.Context(), rest.AuditExportQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer export.Close()
+	text, err := io.ReadAll(export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "audit.ndjson")
+	write(t, path, string(text), 0o600)
+	return path
+}
+
+func testRestoreRevivesNothing(t *testing.T, lost bool) {
 	c := settings(t, folder(t), "upstreams", upstream(t))
 	r := start(t, c)
 	admin := r.administrator(t)
@@ -37,13 +61,23 @@ func TestRestoreRevivesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	options := server.RestoreOptions{File: backup}
+	if lost {
+		options.AuditExport = exportAudit(t, admin)
+	}
 	ended["rotated to"] = victim{secret: rotated.Token.Secret.Expose()}
 	if err := r.wait(); err != nil {
 		t.Fatal(err)
 	}
 
-	done, err := server.Restore(t.Context(), c, server.RestoreOptions{File: backup})
-	if err != nil || done.Unknown != "" || len(done.Revoked) != 4 || done.DisableUsers != 1 || done.Replaced == "" {
+	if lost {
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			_ = os.Remove(filepath.Join(c.Data, "latchward.db"+suffix))
+		}
+	}
+	done, err := server.Restore(t.Context(), c, options)
+	if err != nil || done.Unknown != "" || len(done.Revoked) != 4 || done.DisableUsers != 1 || (done.Replaced == "") != lost ||
+		(done.Known.Entries == 5) != lost {
 		t.Fatalf("%+v, error %v", done, err)
 	}
 	r = start(t, c)

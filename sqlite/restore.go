@@ -237,6 +237,25 @@ func dropRevivable(w *work, ids map[string]int64) error {
 			return err
 		}
 	}
+	return takeIDs(w, ids)
+}
+
+// TakeIDs lets no record have an id again that was seen, by the type of target that audit entries name.
+func (r *Restoration) TakeIDs(ctx context.Context, seen map[string]int64) error {
+	tables := map[string]string{
+		"token": "api_tokens", "user": "users", "group": "groups", "role": "roles", "license": "licenses",
+	}
+	ids := map[string]int64{}
+	for kind, id := range seen {
+		if table := tables[kind]; table != "" {
+			ids[table] = id
+		}
+	}
+	return r.Store.write(ctx, func(w *work) error { return takeIDs(w, ids) })
+}
+
+// takeIDs takes ids as given, and all below them, by table.
+func takeIDs(w *work, ids map[string]int64) error {
 	for table, id := range ids {
 		n, err := w.count(`UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?`, id, table)
 		if err == nil && n == 0 {

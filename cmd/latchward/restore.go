@@ -6,11 +6,13 @@ import (
 	"strconv"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/rest"
 	"github.com/latchward/latchward/server"
 )
 
 type restoreCommand struct {
 	File               string `arg:"" help:"Backup to restore."`
+	AuditExport        string `help:"Export of the audit log, as ndjson, that tells what changed after the backup: the newest there is." placeholder:"FILE"`
 	DryRun             bool   `help:"Only say what would happen."`
 	AcceptResurrection bool   `help:"Where nobody knows which tokens were revoked since, let all be as in the backup."`
 }
@@ -18,11 +20,13 @@ type restoreCommand struct {
 // Help implements kong.HelpProvider.
 func (restoreCommand) Help() string {
 	return `No server may be running, and the server keys must be in place. Tokens that changed state or secret after the
-backup are revoked; where the database that is replaced cannot be read, all tokens start inactive. That database is
+backup are revoked, as the database that is replaced tells, or an export of the audit log; where there is neither, all
+tokens start inactive. That database is
 kept beside the restored one.
 
 Examples:
-  latchward restore latchward-2030-01-31.backup --dry-run`
+  latchward restore latchward-2030-01-31.backup --dry-run
+  latchward restore latchward-2030-01-31.backup --audit-export audit.ndjson`
 }
 
 func (c *restoreCommand) Run(ctx context.Context, s *session) error {
@@ -34,7 +38,7 @@ func (c *restoreCommand) Run(ctx context.Context, s *session) error {
 	ctx, stop := untilSignal(ctx) // what is half done is undone
 	defer stop()
 	done, err := server.Restore(ctx, config, server.RestoreOptions{
-		File: c.File, DryRun: c.DryRun, AcceptResurrection: c.AcceptResurrection,
+		File: c.File, AuditExport: c.AuditExport, DryRun: c.DryRun, AcceptResurrection: c.AcceptResurrection,
 	})
 	if err != nil {
 		return err
@@ -53,7 +57,7 @@ func (c *restoreCommand) reply(done server.Restored) map[string]any {
 	return map[string]any{
 		"dry_run": c.DryRun, "tokens": done.Tokens, "users": done.Users, "position": done.Position, "unknown": done.Unknown,
 		"revoked": revoked, "deactivated": done.Deactivated, "disabled_users": done.DisableUsers,
-		"disabled_groups": done.DisableGroups, "replaced": done.Replaced,
+		"disabled_groups": done.DisableGroups, "replaced": done.Replaced, "audit_export_until": done.Known.Newest,
 	}
 }
 
@@ -83,6 +87,8 @@ func (c *restoreCommand) consequences(done server.Restored) (text string) {
 			text += fmt.Sprintf(format, args...) + "\n"
 		}
 	}
+	add(c.AuditExport != "", "the audit export tells of %d entries after the backup, up to %s; what came later it cannot tell",
+		done.Known.Entries, moment(rest.Time{Time: done.Known.At}, "the backup itself"))
 	add(len(done.Revoked) > 0, "revoked: %d tokens (%s)", len(done.Revoked), latchward.RestoreReason)
 	add(done.DisableUsers > 0, "disabled: %d users who were disabled or removed after the backup", done.DisableUsers)
 	add(done.DisableGroups > 0, "disabled: %d groups that were disabled or removed after the backup", done.DisableGroups)
