@@ -132,6 +132,11 @@ func TestDeriveRefuses(t *testing.T) {
 	} {
 		w.derive(t, token.Secret, c.pairs...).fault(t, c.status, c.code)
 	}
+	robot := w.verifier(t, ada) // which does hold that permission, but hands it to nobody
+	w.derive(t, robot.Secret, "scope", "tokens.verify").fault(t, 400, "invalid_scope")
+	if reply := w.derived(t, robot.Secret); reply.Scope != "" {
+		t.Errorf("derived without a scope, it holds %q", reply.Scope)
+	}
 	first := w.derived(t, token.Secret) // none of the refusals took a unit of the limit
 	w.derived(t, token.Secret)
 	w.derive(t, token.Secret).fault(t, 429, "temporarily_unavailable")
