@@ -35,7 +35,7 @@ func (j *memoryJournal) Append(e *UsageEvent) bool {
 	return true
 }
 
-const journalBatch = 5_000 // events per transaction: few enough to leave the writer to others in between
+const journalBatch = 30_000 // events per transaction: few enough to leave the writer to others in between
 
 func (j *memoryJournal) Read(
 	ctx context.Context, from JournalOffset, f func([]UsageEvent, JournalOffset) error,

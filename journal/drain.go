@@ -15,6 +15,9 @@ type systemFile struct{ *os.File }
 
 func (f systemFile) Datasync() error { return datasync(f.File) }
 
+// Sync brings what was appended to the disk itself. Run does that all the time.
+func (j *Journal) Sync() error { return j.drain() }
+
 // drain writes what is in the rings to the segment and brings it to the disk; then rings have room again. On failure
 // everything stays in the rings.
 func (j *Journal) drain() error {

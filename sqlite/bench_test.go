@@ -171,15 +171,19 @@ func BenchmarkUsageRead(b *testing.B) {
 	s := benchStore(b)
 	const hours, tokens, endpoints = 7 * 24, 1000, 5
 	start := time.UnixMilli(1_790_000_000_000).UTC().Truncate(time.Hour)
-	run(b, s, `INSERT INTO usage_hourly
-		SELECT ? + h.value * 3600000, t.value, 'token', '/products/' || e.value, 'GET', 2, 10, 0, 1000, 0, 0
-		FROM json_each(?) h, json_each(?) t, json_each(?) e`, start.UnixMilli(), upTo(hours), upTo(tokens), upTo(endpoints))
-	const sums = `sum(requests), sum(failed), sum(duration), sum(request_bytes), sum(response_bytes)`
-	run(b, s, `INSERT INTO usage_hourly_token SELECT token_id, hour, credential, class, `+sums+`
-		FROM usage_hourly GROUP BY token_id, hour, credential, class`)
-	run(b, s, `INSERT INTO usage_hourly_endpoint SELECT hour, credential, endpoint, method, class, `+sums+`
-		FROM usage_hourly GROUP BY hour, credential, endpoint, method, class`)
-	run(b, s, `INSERT INTO usage_total SELECT token_id, `+sums+` FROM usage_hourly GROUP BY token_id`)
+	for hour := range hours {
+		all := cells{}
+		for token := range tokens {
+			for endpoint := range endpoints {
+				key := cellKey{start.Add(time.Duration(hour) * time.Hour).UnixMilli(), int64(token + 1), latchward.CredentialToken,
+					fmt.Sprint("/products/", endpoint), "GET", 2}
+				all[key] = &latchward.UsageCell{Requests: 10, Duration: 1000}
+			}
+		}
+		if err := s.write(b.Context(), func(w *work) error { return writeCells(w, s.codec, all) }); err != nil {
+			b.Fatal(err)
+		}
+	}
 	end := start.Add((hours + 1) * time.Hour)
 	ids := make([]latchward.TokenID, tokens)
 	for i := range ids {

@@ -52,7 +52,7 @@ func TestNobodyIsTurnedAway(t *testing.T) {
 	if count, err := s.CountTokens(t.Context(), latchward.TokenFilter{}); err != nil || count != int64(1+2*rounds) {
 		t.Errorf("%d tokens, error %v, want %d", count, err, 1+2*rounds)
 	}
-	if n := number(t, s, `SELECT sum(requests) FROM usage_hourly`); n != int64(10*rounds) {
+	if n := counted(t, s); n != int64(10*rounds) {
 		t.Errorf("%d requests were counted, want %d", n, 10*rounds)
 	}
 }

@@ -201,13 +201,16 @@ func checkUsage(t *testing.T, s *Store, acknowledged int64) {
 		t.Errorf("usage is stored up to %d, error %v, but %d was acknowledged", offset.At, err, acknowledged)
 	}
 	checkRaw(t, s, offset.At)
+	if n := counted(t, s); n != offset.At {
+		t.Errorf("rollups tell of %d requests, want %d", n, offset.At)
+	}
+	counts, err := s.TokenCounts(t.Context(), []latchward.TokenID{0, 1}, time.UnixMilli(0))
+	if total := counts[0].Total + counts[1].Total; err != nil || total != offset.At {
+		t.Errorf("totals tell of %d requests, error %v, want %d", total, err, offset.At)
+	}
 	for query, want := range map[string]int64{
 		rawEvents:                            offset.At,
 		`SELECT count(*) FROM usage_request`: offset.At,
-		`SELECT ifnull(sum(requests), 0) FROM usage_hourly`:           offset.At,
-		`SELECT ifnull(sum(requests), 0) FROM usage_hourly_token`:     offset.At,
-		`SELECT ifnull(sum(requests), 0) FROM usage_hourly_endpoint`:  offset.At,
-		`SELECT ifnull(sum(requests), 0) FROM usage_total`:            offset.At,
 		`SELECT ifnull(last_used_at, 0) FROM api_tokens WHERE id = 1`: max(0, offset.At-1),
 		`SELECT ifnull(max(hour), 0) FROM usage_endpoint`:             offset.At / time.Hour.Milliseconds(),
 	} {

@@ -26,3 +26,9 @@ func TestModelOfRows(t *testing.T) {
 	newStore := newStoresWith(t, Options{UsageRows: true})
 	latchtest.RunModel(t, func() latchward.Store { return memory.New() }, newStore)
 }
+
+// TestStoreOfRows runs the contracts on a store that keeps events as rows (S2-36).
+func TestStoreOfRows(t *testing.T) {
+	newStore := newStoresWith(t, Options{UsageRows: true})
+	latchtest.RunStore(t, func(t *testing.T) latchward.Store { return newStore(t) })
+}

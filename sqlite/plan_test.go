@@ -27,7 +27,6 @@ func plan(t *testing.T, s *Store, text string) string {
 func TestPlans(t *testing.T) {
 	s := open(t, newPath(t), Options{})
 	events := func(q latchward.UsageEventQuery) string { text, _ := eventsQuery(&q); return text }
-	cells := func(q latchward.UsageQuery) string { text, _ := cellsQuery(&q); return text }
 	audit := func(f latchward.AuditFilter) string { text, _ := auditQuery(&f); return text }
 	users := func(f latchward.UserFilter) string { text, _ := usersQuery(&f); return text }
 	groups := func(f latchward.GroupFilter) string { text, _ := groupsQuery(&f); return text }
@@ -60,8 +59,6 @@ func TestPlans(t *testing.T) {
 			"SEARCH holdings USING COVERING INDEX holdings_held (kind=? AND held_id=? AND holder_type=?)", "SCAN t"},
 		{"tokens of owners", tokens(latchward.TokenFilter{Owners: []latchward.Owner{owners[0], team}}),
 			"SEARCH t USING INDEX api_tokens_group (group_id=?)", "SCAN t"},
-		{"a group's by token", cells(latchward.UsageQuery{From: now, Owners: []latchward.Owner{team}, By: latchward.ByToken}),
-			"USING COVERING INDEX usage_subject_group (group_id=?)", "SCAN c"},
 		{"role by name", roleByName, "USING INDEX", "SCAN"},
 		{"group by name", groupByName, "USING INDEX groups_name (name=?)", "SCAN"},
 		{"license by name", licenseByName, "USING INDEX", "SCAN"},
@@ -77,19 +74,18 @@ func TestPlans(t *testing.T) {
 			"SEARCH e USING INDEX api_token_usage_token (token_id=? AND created_at>?)", "TEMP B-TREE"},
 		{"events of all", events(latchward.UsageEventQuery{}),
 			"SEARCH e USING INDEX api_token_usage_created (created_at>?)", "TEMP B-TREE"},
-		{"hours of a token", cells(latchward.UsageQuery{Token: 1, By: latchward.ByHour}),
-			"SEARCH c USING PRIMARY KEY (token_id=? AND hour>? AND hour<?)", "SCAN c"},
-		{"endpoints of a token", cells(latchward.UsageQuery{Token: 1, By: latchward.ByEndpoint}),
-			"SEARCH c USING PRIMARY KEY (hour=? AND token_id=?)", "SCAN c"},
-		{"all by token", cells(latchward.UsageQuery{From: now, By: latchward.ByToken | latchward.ByCredential}),
-			"SEARCH c USING PRIMARY KEY (token_id=? AND hour>? AND hour<?)", "SCAN c"},
-		{"all by endpoint", cells(latchward.UsageQuery{From: now, By: latchward.ByEndpoint}),
-			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?)", "SCAN c"},
-		{"an owner's by token", cells(latchward.UsageQuery{From: now, Owners: owners, By: latchward.ByToken}),
-			"SEARCH c USING PRIMARY KEY (token_id=? AND hour>? AND hour<?)", "SCAN c"},
-		{"an owner's by endpoint", cells(latchward.UsageQuery{From: now, Owners: owners, By: latchward.ByEndpoint}),
-			"SEARCH c USING PRIMARY KEY (hour>? AND hour<?", "SCAN c"},
-		{"counts", tokenCounts, "SEARCH usage_hourly_token USING PRIMARY KEY (token_id=? AND hour>?)", "SCAN usage"},
+		{"totals", totalsOfBucket, "SEARCH usage_totals USING INTEGER PRIMARY KEY (rowid=?)", "SCAN"},
+		{"last use", moveLastUsed, "SEARCH api_tokens USING INTEGER PRIMARY KEY (rowid=?)", "SCAN api_tokens"},
+		{"names", tokenNames, "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)", "SCAN t"},
+		{"owners", tokensOfOwners, "USING COVERING INDEX usage_subject_group (group_id=?)", "SCAN api_tokens"},
+		{"cells of a bucket", cellsOfBucket, "SEARCH usage_cells USING INDEX sqlite_autoindex_usage_cells_1 (bucket=? AND hour=?)",
+			"SCAN"},
+		{"hours of a bucket", bucketOverHours,
+			"SEARCH usage_cells USING INDEX sqlite_autoindex_usage_cells_1 (bucket=? AND hour>? AND hour<?)", "SCAN"},
+		{"hours of all", tokensOverHours, "SEARCH usage_cells USING INDEX usage_cells_hour (hour>? AND hour<?)", "SCAN"},
+		{"old cells", oldCells, "SEARCH usage_cells USING INDEX usage_cells_hour (hour<?)", "TEMP"},
+		{"old shared cells", oldSharedCells,
+			"SEARCH usage_cells USING INDEX sqlite_autoindex_usage_cells_1 (bucket=? AND hour<?)", "TEMP"},
 		{"audit", audit(latchward.AuditFilter{}), "SCAN audit_entries", "TEMP B-TREE"}, // by id, until the page is full
 		{"audit before", audit(latchward.AuditFilter{Before: 9}),
 			"SEARCH audit_entries USING INTEGER PRIMARY KEY (rowid<?)", "TEMP"},

@@ -43,7 +43,7 @@ func (s *Store) AddUsage(ctx context.Context, b latchward.UsageBatch) error {
 		if err := s.writeRaw(w, addition.raw, ready); err != nil {
 			return err
 		}
-		return addition.write(w)
+		return addition.write(w, s.codec)
 	})
 }
 
@@ -98,7 +98,7 @@ func moveOffset(w *work, b *latchward.UsageBatch) error {
 	return err
 }
 
-// cellKey is what a row of usage_hourly counts.
+// cellKey is what a cell counts.
 type cellKey struct {
 	hour, token      int64
 	credential       latchward.CredentialType
@@ -110,7 +110,7 @@ type cellKey struct {
 type addition struct {
 	raw       []*latchward.UsageEvent // of tokens that exist, and of JWTs
 	cells     cells
-	totals    map[int64]*latchward.UsageCell
+	totals    tokenTotals
 	endpoints map[string]int64 // the last hour of each
 	lastUsed  map[int64]int64  // of tokens that exist
 }
@@ -127,7 +127,7 @@ func (s *Store) newAddition(w *work, b *latchward.UsageBatch) (*addition, error)
 		return nil, err
 	}
 	a := &addition{
-		cells: cells{}, totals: map[int64]*latchward.UsageCell{},
+		cells: cells{}, totals: tokenTotals{},
 		endpoints: map[string]int64{}, lastUsed: map[int64]int64{},
 	}
 	for i := range b.Events {

@@ -80,14 +80,6 @@ var pruned = []struct {
 }{
 	{`DELETE FROM api_token_usage WHERE id IN (
 		SELECT id FROM api_token_usage WHERE created_at < ? ORDER BY created_at LIMIT ?)`, eventsEnd},
-	{`DELETE FROM usage_hourly WHERE (hour, token_id, credential, endpoint, method, class) IN (
-		SELECT hour, token_id, credential, endpoint, method, class FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ?)`,
-		hoursEnd},
-	{`DELETE FROM usage_hourly_token WHERE (token_id, hour, credential, class) IN (
-		SELECT token_id, hour, credential, class FROM usage_hourly_token WHERE hour < ? ORDER BY hour LIMIT ?)`, hoursEnd},
-	{`DELETE FROM usage_hourly_endpoint WHERE (hour, credential, endpoint, method, class) IN (
-		SELECT hour, credential, endpoint, method, class FROM usage_hourly_endpoint WHERE hour < ? ORDER BY hour LIMIT ?)`,
-		hoursEnd},
 	{`DELETE FROM usage_endpoint WHERE endpoint IN (
 		SELECT endpoint FROM usage_endpoint WHERE hour < ? LIMIT ?)`, hoursEnd},
 	{`DELETE FROM usage_request WHERE request_id IN (
@@ -110,6 +102,16 @@ func (s *Store) PruneUsage(ctx context.Context, r latchward.UsageRetention, limi
 	})
 	if err != nil {
 		return 0, err
+	}
+	for _, text := range []string{oldCells, oldSharedCells} {
+		err = s.write(ctx, func(w *work) error {
+			n, err := s.pruneCells(w, text, r.Hours.UnixMilli(), limit)
+			removed += n
+			return err
+		})
+		if err != nil {
+			return removed, err
+		}
 	}
 	for _, p := range pruned {
 		err = s.write(ctx, func(w *work) error {

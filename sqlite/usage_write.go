@@ -1,13 +1,14 @@
 package sqlite
 
 import (
-	"cmp"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/latchward/latchward"
+	"github.com/latchward/latchward/internal/usagepack"
 )
 
 // bulk is a statement that writes many rows at a time, which takes about two thirds of the time of one statement per
@@ -19,16 +20,6 @@ type bulk struct {
 }
 
 const bulkRows = 50
-
-var sumNames = []string{"requests", "failed", "duration", "request_bytes", "response_bytes"}
-
-const addSums = ` ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, failed = failed + excluded.failed,
-	duration = duration + excluded.duration, request_bytes = request_bytes + excluded.request_bytes,
-	response_bytes = response_bytes + excluded.response_bytes`
-
-func sumArgs(c *latchward.UsageCell) []any {
-	return []any{c.Requests, c.Failed, int64(c.Duration), c.RequestBytes, c.ResponseBytes}
-}
 
 // write writes rows, whose values come one after the other in args.
 func (b *bulk) write(w *work, args []any) error {
@@ -53,13 +44,11 @@ func (b *bulk) text(rows int) string {
 }
 
 // write adds everything but the raw events to the database.
-func (a *addition) write(w *work) error {
-	for _, p := range projections {
-		if err := p.write(w, a.cells); err != nil {
-			return err
-		}
+func (a *addition) write(w *work, codec *usagepack.Codec) error {
+	if err := writeCells(w, codec, a.cells); err != nil {
+		return err
 	}
-	if err := a.writeTotals(w); err != nil {
+	if err := writeTotals(w, codec, a.totals); err != nil {
 		return err
 	}
 	if err := a.writeEndpoints(w); err != nil {
@@ -93,65 +82,6 @@ func idOrNull(id int64) any {
 // milliseconds keeps a duration up to 104 days exactly: its nanoseconds fit into the 53 bits of a float's fraction.
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// projection is a table of sums by hour. Its rows are written in the order of its key: neighbours are in one page.
-type projection struct {
-	table   string
-	columns []string                  // of its key, in order
-	reduce  func(key cellKey) cellKey // leaves out what the table does not tell apart
-	values  func(key cellKey) []any   // of columns
-	compare func(a, b cellKey) int    // by columns
-}
-
-var projections = []projection{
-	{
-		"usage_hourly", []string{"hour", "token_id", "credential", "endpoint", "method", "class"},
-		func(k cellKey) cellKey { return k },
-		func(k cellKey) []any {
-			return []any{k.hour, k.token, string(k.credential), k.endpoint, k.method, k.class}
-		},
-		compareByHour,
-	},
-	{
-		"usage_hourly_token", []string{"token_id", "hour", "credential", "class"},
-		func(k cellKey) cellKey { k.endpoint, k.method = "", ""; return k },
-		func(k cellKey) []any { return []any{k.token, k.hour, string(k.credential), k.class} },
-		func(a, b cellKey) int { return cmp.Or(cmp.Compare(a.token, b.token), compareByHour(a, b)) },
-	},
-	{
-		"usage_hourly_endpoint", []string{"hour", "credential", "endpoint", "method", "class"},
-		func(k cellKey) cellKey { k.token = 0; return k },
-		func(k cellKey) []any { return []any{k.hour, string(k.credential), k.endpoint, k.method, k.class} },
-		compareByHour,
-	},
-}
-
-func compareByHour(a, b cellKey) int {
-	return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.token, b.token), cmp.Compare(a.credential, b.credential),
-		cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(a.method, b.method), cmp.Compare(a.class, b.class))
-}
-
-func (p *projection) write(w *work, all cells) error {
-	reduced := cells{}
-	for key, cell := range all {
-		sum(reduced, p.reduce(key), cell)
-	}
-	var args []any
-	for _, key := range slices.SortedFunc(maps.Keys(reduced), p.compare) {
-		args = append(append(args, p.values(key)...), sumArgs(reduced[key])...)
-	}
-	rows := bulk{table: p.table, columns: slices.Concat(p.columns, sumNames), after: addSums}
-	return rows.write(w, args)
-}
-
-func (a *addition) writeTotals(w *work) error {
-	var args []any
-	for _, token := range slices.Sorted(maps.Keys(a.totals)) {
-		args = append(append(args, token), sumArgs(a.totals[token])...)
-	}
-	rows := bulk{table: "usage_total", columns: slices.Concat([]string{"token_id"}, sumNames), after: addSums}
-	return rows.write(w, args)
-}
-
 func (a *addition) writeEndpoints(w *work) error {
 	var args []any
 	for _, endpoint := range slices.Sorted(maps.Keys(a.endpoints)) {
@@ -162,14 +92,23 @@ func (a *addition) writeEndpoints(w *work) error {
 	return rows.write(w, args)
 }
 
+// moveLastUsed looks up each token in its turn.
+const moveLastUsed = `UPDATE api_tokens SET last_used_at = u.at
+	FROM (SELECT value ->> 0 AS id, value ->> 1 AS at FROM json_each(?)) u
+	WHERE api_tokens.id = u.id AND ifnull(last_used_at < u.at, 1)`
+
 // writeLastUsed moves last_used_at forward, once per token and batch however many requests there were (C-08).
 func (a *addition) writeLastUsed(w *work) error {
-	for _, token := range slices.Sorted(maps.Keys(a.lastUsed)) {
-		err := w.exec(`UPDATE api_tokens SET last_used_at = ?1 WHERE id = ?2 AND ifnull(last_used_at < ?1, 1)`,
-			a.lastUsed[token], token)
-		if err != nil {
-			return err
-		}
+	if len(a.lastUsed) == 0 {
+		return nil
 	}
-	return nil
+	moves := make([][2]int64, 0, len(a.lastUsed))
+	for _, token := range slices.Sorted(maps.Keys(a.lastUsed)) {
+		moves = append(moves, [2]int64{token, a.lastUsed[token]})
+	}
+	list, err := json.Marshal(moves)
+	if err != nil {
+		return err
+	}
+	return w.exec(moveLastUsed, string(list))
 }

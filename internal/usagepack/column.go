@@ -107,15 +107,19 @@ func (w *writer) bytes() []byte {
 	b := binary.AppendUvarint([]byte{version}, w.n)
 	b = binary.AppendVarint(b, w.first)
 	for i := range w.dictionaries {
-		b = binary.AppendUvarint(b, uint64(len(w.dictionaries[i].list)))
-		for _, text := range w.dictionaries[i].list {
-			b = binary.AppendUvarint(b, uint64(len(text)))
-			b = append(b, text...)
-		}
+		b = appendList(b, w.dictionaries[i].list)
 	}
 	for _, column := range w.columns {
 		b = binary.AppendUvarint(b, uint64(len(column)))
 		b = append(b, column...)
+	}
+	return b
+}
+
+func appendList(b []byte, list []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, text := range list {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
 	}
 	return b
 }

@@ -46,9 +46,7 @@ func New() (*Codec, error) {
 // Pack returns events as packs of at most MaxEvents, and sorts events: by token, then by time in whole milliseconds,
 // then as they came.
 func (c *Codec) Pack(events []*latchward.UsageEvent) []Pack {
-	slices.SortStableFunc(events, func(a, b *latchward.UsageEvent) int {
-		return cmp.Or(cmp.Compare(a.TokenID, b.TokenID), cmp.Compare(a.At.UnixMilli(), b.At.UnixMilli()))
-	})
+	sortEvents(events)
 	var packs []Pack
 	for part := range slices.Chunk(events, MaxEvents) {
 		packs = append(packs, c.encode(part))
@@ -84,4 +82,30 @@ func (c *Codec) Events(payload []byte, token *latchward.TokenID, f func(*latchwa
 		return err
 	}
 	return r.events(token, f)
+}
+
+// place is where an event belongs.
+type place struct {
+	token, at int64
+	arrival   int
+	event     *latchward.UsageEvent
+}
+
+func sortEvents(events []*latchward.UsageEvent) {
+	places := make([]place, len(events))
+	for i, e := range events {
+		places[i] = place{int64(e.TokenID), e.At.UnixMilli(), i, e}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		if c := cmp.Compare(a.token, b.token); c != 0 {
+			return c
+		}
+		if c := cmp.Compare(a.at, b.at); c != 0 {
+			return c
+		}
+		return a.arrival - b.arrival
+	})
+	for i := range places {
+		events[i] = places[i].event
+	}
 }
