@@ -385,18 +385,22 @@ func (c *counting) add(payload []byte, count func(*latchward.TokenCounts, int64)
 	if err != nil {
 		return unreadable("sum of usage", err)
 	}
-	var cell usagepack.Cell
+	last, sum := latchward.TokenID(-1), int64(0) // cells of one token follow each other
 	for {
-		more, err := reader.Next(&cell)
+		token, requests, more, err := reader.NextRequests()
 		if err != nil {
 			return unreadable("sum of usage", err)
 		}
-		if !more {
-			return nil
+		if more && token == last {
+			sum += requests
+			continue
 		}
-		if counts, wanted := c.counts[cell.Token]; wanted {
-			count(&counts, cell.Requests)
-			c.counts[cell.Token] = counts
+		if counts, wanted := c.counts[last]; wanted {
+			count(&counts, sum)
+			c.counts[last] = counts
+		}
+		if last, sum = token, requests; !more {
+			return nil
 		}
 	}
 }

@@ -150,10 +150,11 @@ func (c *Codec) plainCells(payload []byte) ([]byte, error) {
 	return nil, errDamaged
 }
 
-// Next reads the next cell; false says that there is none, or an error that the payload is damaged.
+// Next reads the next cell. False says that there is none, and with an error that the payload is damaged: then nothing
+// that was read may be believed.
 func (r *CellReader) Next(cell *Cell) (bool, error) {
 	if r.n == 0 {
-		return false, nil
+		return false, r.damage()
 	}
 	r.n--
 	r.token += latchward.TokenID(r.columns[cellToken].signed())
@@ -166,12 +167,27 @@ func (r *CellReader) Next(cell *Cell) (bool, error) {
 	cell.ResponseBytes = r.columns[cellResponseBytes].signed()
 	cell.Endpoint, cell.Method = r.text(cellEndpoint), r.text(cellMethod)
 	cell.Credential = latchward.CredentialType(r.text(cellCredential))
+	return true, nil
+}
+
+// NextRequests reads of the next cell whose it is and how many requests it tells of, which takes a quarter of the time.
+// Use either this or Next.
+func (r *CellReader) NextRequests() (token latchward.TokenID, requests int64, more bool, err error) {
+	if r.n == 0 {
+		return 0, 0, false, r.damage()
+	}
+	r.n--
+	r.token += latchward.TokenID(r.columns[cellToken].signed())
+	return r.token, r.columns[cellRequests].signed(), true, nil
+}
+
+func (r *CellReader) damage() error {
 	for i := range r.columns {
 		if r.columns[i].damaged {
-			return false, errDamaged
+			return errDamaged
 		}
 	}
-	return true, nil
+	return nil
 }
 
 func (r *CellReader) text(column int) string {

@@ -36,7 +36,12 @@ func TestCellsKeepEverything(t *testing.T) {
 		if err != nil || len(got) != n {
 			t.Fatalf("%d cells of %d, error %v", len(got), n, err)
 		}
+		reader, err := codec.ReadCells(codec.PackCells(cells))
 		for i := range got {
+			token, requests, more, err2 := reader.NextRequests()
+			if err != nil || err2 != nil || !more || token != cells[i].Token || requests != cells[i].Requests {
+				t.Fatalf("cell %d is said to be of %d, %d requests, errors %v, %v", i, token, requests, err, err2)
+			}
 			if got[i] != cells[i] {
 				t.Fatalf("%+v became %+v", cells[i], got[i])
 			}

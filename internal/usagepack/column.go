@@ -239,6 +239,11 @@ type input struct {
 }
 
 func (in *input) unsigned() uint64 {
+	if len(in.text) > 0 && in.text[0] < 0x80 {
+		n := uint64(in.text[0])
+		in.text = in.text[1:]
+		return n
+	}
 	n, shift := uint64(0), uint(0)
 	for i := 0; i < len(in.text) && i < binary.MaxVarintLen64; i++ {
 		b := in.text[i]
