@@ -249,11 +249,15 @@ func (s *Service) overview(ctx context.Context, active TokenFilter, q UsageQuery
 		return o, err
 	}
 	q.By = ByToken | ByCredential
+	places := map[TokenID]int{} // in TopTokens: a token is used by its secret and by what is derived from it
 	err = s.store.UsageCells(ctx, q, func(k UsageKey, c UsageCell) error {
 		o.Total.Add(c)
 		if k.Credential == CredentialJWT {
 			o.JWT.Add(c)
+		} else if at, known := places[k.Token]; known {
+			o.TopTokens[at].Add(c)
 		} else {
+			places[k.Token] = len(o.TopTokens)
 			o.TopTokens = append(o.TopTokens, RankedToken{ID: k.Token, Name: k.TokenName, UsageCell: c})
 		}
 		return nil

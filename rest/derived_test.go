@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +37,17 @@ func TestVerifyDerived(t *testing.T) {
 	must(t, err)
 	if len(usage.Recent) != 1 || usage.Recent[0].Credential != latchward.CredentialDerived {
 		t.Errorf("usage %+v", usage.Recent)
+	}
+	w.service.Record(&latchward.UsageEvent{
+		At: w.clock.Now(), TokenID: issued.Token.ID, Credential: latchward.CredentialToken, Reason: latchward.ReasonAllowed,
+		Endpoint: "/a", Method: "GET", Status: 200,
+	})
+	overview, err := w.service.UsageOverview(asAdmin(), 1)
+	must(t, err)
+	top := overview.TopTokens // one entry for the token, however it was used
+	if i := slices.IndexFunc(top, func(r latchward.RankedToken) bool { return r.ID == issued.Token.ID }); i < 0 || top[i].Requests != 2 ||
+		slices.ContainsFunc(top[i+1:], func(r latchward.RankedToken) bool { return r.ID == issued.Token.ID }) {
+		t.Errorf("top tokens %+v", top)
 	}
 	for body, field := range map[string]string{`"audience":1`: "audience", `"audience":"a","audience":"b"`: "audience"} {
 		r := w.do(http.MethodPost, verifyPath, caller.Secret.Expose(), `{"token":"x",`+body+`}`)
