@@ -99,8 +99,10 @@ func (s *Service) SettleKeys(ctx context.Context) error {
 // KeyStatus is one server key and how many tokens depend on it.
 type KeyStatus struct {
 	KeyVersion
-	Tokens   int64 // not revoked, with their current secret under this key
-	Retiring int64 // not revoked, of which nothing but a secret that was rotated out, and still verifies, is under this key
+	Tokens int64 // not revoked, with their current secret under this key
+	// Retiring tokens are not revoked, and have nothing under this key but a secret that was rotated out and still verifies.
+	// Of the current key, which cannot be dropped, they are not counted.
+	Retiring int64
 }
 
 // KeyStatus returns every server key, oldest first. It needs keys.read.
@@ -114,12 +116,15 @@ func (s *Service) KeyStatus(ctx context.Context) ([]KeyStatus, error) {
 	}
 	var status []KeyStatus
 	for _, v := range s.keys.Load().Versions() {
-		all, err := s.store.CountTokens(ctx, TokenFilter{ServerKey: v.Version, Now: s.timestamp()})
-		if err != nil {
-			return nil, err
+		known := KeyStatus{KeyVersion: v, Tokens: counts[v.Version]}
+		if !v.Current {
+			all, err := s.store.CountTokens(ctx, TokenFilter{ServerKey: v.Version, Now: s.timestamp()})
+			if err != nil {
+				return nil, err
+			}
+			known.Retiring = max(0, all-known.Tokens)
 		}
-		current := counts[v.Version]
-		status = append(status, KeyStatus{KeyVersion: v, Tokens: current, Retiring: max(0, all-current)})
+		status = append(status, known)
 	}
 	return status, nil
 }
