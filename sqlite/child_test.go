@@ -21,6 +21,7 @@ var children = map[string]func(path string) error{
 	"migrate": migrateInChild,
 	"load":    loadInChild,
 	"backup":  backupInChild,
+	"bulk":    bulkInChild,
 }
 
 const childVariable = "LATCHWARD_TEST_CHILD"
