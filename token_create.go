@@ -87,6 +87,9 @@ func (s *Service) issueAgain(tx Tx, p Principal, fresh *Token, now time.Time) (b
 	if err := authorizeSecret(tx, p, t); err != nil {
 		return false, err
 	}
+	if err := authorizeWithin(tx, p, t); err != nil { // others may have widened it since
+		return false, err
+	}
 	if err := tx.RetireSecret(t.ID, RetiringSecret{Credential: t.Secret, EndsAt: now}); err != nil {
 		return false, err
 	}
