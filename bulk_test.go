@@ -108,6 +108,9 @@ func TestBulkChangesWhatWasShown(t *testing.T) {
 		t.Error("a refused change was made")
 	}
 	b.Revision = ""
+	wrong := *b.Count - 1
+	_, err = f.BulkTokens(f.ctx, latchward.Bulk{Action: b.Action, Filter: b.Filter, Count: &wrong})
+	f.must(t, err, latchward.CodeConflict)
 	if done := f.bulk(t, f.ctx, b); done.Count != 3 || done.Same != 1 {
 		t.Errorf("%+v", done)
 	}
