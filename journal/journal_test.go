@@ -241,6 +241,31 @@ func TestFullRing(t *testing.T) {
 	})
 }
 
+// Whatever place in the ring the next record would come to when it is full, it overwrites nothing that waits, also where
+// the end of the ring has to be passed over.
+func TestFullRingAnywhere(t *testing.T) {
+	bothKinds(t, func(t *testing.T, o Options) {
+		for first := range 8 {
+			j, r, accepted := openAt(t, t.TempDir(), o), reader{}, map[int]bool{}
+			appendN(t, j, 0, first)
+			r.must(t, j)
+			n := first
+			for refused := 0; refused < 300; n++ { // of different lengths: some may fit where others do not
+				if appendN(t, j, n, n+1) == 1 {
+					accepted[n] = true
+				} else {
+					refused++
+				}
+			}
+			r.must(t, j)
+			checkOnce(t, r.events, n, accepted)
+			if len(r.events) != first+len(accepted) {
+				t.Errorf("%d events were read, %d accepted", len(r.events), first+len(accepted))
+			}
+		}
+	})
+}
+
 // A writer that was stopped between reserving and writing holds up the drainer of its ring, and only that; when it
 // is gone for good, the next process passes over the hole.
 func TestHoles(t *testing.T) {
