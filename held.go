@@ -3,6 +3,7 @@ package latchward
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,15 @@ type HeldToken struct {
 	Retiring RetiringSecret // the secret before the current one, as long as it verifies; else the zero value
 
 	Warnings []string // sentences about what the holder should do soon
+}
+
+// effective returns r without grants that count for nothing in it.
+func (r *Rights) effective() *Rights {
+	f := r.Facts()
+	if !f.Reserved {
+		f.Permissions = slices.DeleteFunc(slices.Clone(f.Permissions), reservedPermission)
+	}
+	return NewRights(f)
 }
 
 // heldSoon is how long before its end a token warns whoever holds it.

@@ -28,7 +28,7 @@ func (s *Service) HeldToken(ctx context.Context, p Presented) (HeldToken, Verdic
 		t.LastUsedAt = used // which is not in the store yet
 	}
 	held := heldOf(t, f, s.prefix, v.At)
-	held.Rights = v.Rights
+	held.Rights = v.Rights.effective()
 	peeked := v
 	if err := s.take(ctx, f, &VerifyRequest{DryRun: true}, &peeked); err != nil {
 		return HeldToken{}, v, err

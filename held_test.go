@@ -93,11 +93,21 @@ func TestHeldRights(t *testing.T) {
 	if held, _ = f.held(t, whole.Secret); !held.Rights.Has("orders.erase") || !held.Rights.HasRole("clerk") {
 		t.Errorf("a whole token holds %+v", held.Rights.Facts())
 	}
+	administrator := f.create(t, latchward.NewToken{Owner: f.administrator(t)})
+	if held, _ = f.held(t, administrator.Secret); !slices.Equal(held.Rights.Facts().Permissions, []string{"*"}) {
+		t.Errorf("an administrator's token tells that it holds %v", held.Rights.Facts().Permissions)
+	}
 	none := []string{}
 	must[*latchward.User](t)(f.UpdateUser(f.ctx, f.owner, latchward.UserUpdate{Roles: &none}))
 	if held, _ = f.held(t, whole.Secret); held.Rights.Has("orders.erase") {
 		t.Error("a token tells of rights that its owner has lost")
 	}
+}
+
+func (f *fixture) administrator(t *testing.T) *latchward.Owner {
+	t.Helper()
+	u := must[*latchward.User](t)(f.CreateUser(f.ctx, latchward.NewUser{Name: "root", Administrator: true}))
+	return &latchward.Owner{Type: latchward.OwnerUser, ID: int64(u.ID)}
 }
 
 // B-05: whoever could not use the secret from there learns nothing.
