@@ -33,7 +33,7 @@ func (p *program) everyToken() (tokens []rest.Token) {
 
 // B-03: killed at any moment of an import, the program goes on where it was; in the end each line is one token.
 func TestKilledWhileImporting(t *testing.T) {
-	lines, kills := 10_000, 8
+	lines, kills := 5000, 4
 	if os.Getenv("LATCHWARD_SCALE") == "full" {
 		lines, kills = 100_000, 200
 	}

@@ -85,7 +85,7 @@ func heldDetails(t *rest.HeldToken) table {
 	}
 	for _, row := range [][2]string{
 		{"Name", t.Name}, {"Kind", string(t.Kind)}, {"Owner", fmt.Sprintf("%s %d", t.Owner.Type, t.Owner.ID)},
-		{"Secret", t.Prefix + "..."}, {"Secret ends", moment(t.SecretEndsAt, "-")}, {"Permissions", permissions},
+		{"Secret", begins(t.Prefix)}, {"Secret ends", moment(t.SecretEndsAt, "-")}, {"Permissions", permissions},
 		{"Roles", list(t.Rights.Roles, "-")}, {"Groups", list(t.Rights.Groups, "-")}, {"Licenses", list(licenses, "-")},
 		{"Endpoints", list(t.AllowedEndpoints, "all")}, {"Networks", list(t.AllowedNetworks, "all")},
 		{"Expires", moment(t.ExpiresAt, "never")}, {"Goes idle", moment(t.IdleAt, "never")},

@@ -66,7 +66,7 @@ func (c *restoreCommand) report(s *session, done server.Restored) error {
 	if len(done.Revoked) > 0 {
 		t := table{title: "Revoked, because they changed after the backup:", header: []string{"ID", "NAME", "SECRET", "OWNER"}}
 		for _, token := range done.Revoked {
-			t.add(strconv.FormatInt(int64(token.ID), 10), token.Name, token.Prefix+"...", token.Owner.Name)
+			t.add(strconv.FormatInt(int64(token.ID), 10), token.Name, begins(token.Prefix), token.Owner.Name)
 		}
 		if err := t.write(s.out); err != nil {
 			return err

@@ -166,7 +166,7 @@ func tokenTable(tokens []rest.Token) table {
 		if token.TokenCounts != nil {
 			counts = *token.TokenCounts
 		}
-		t.add(number(token.ID), token.Name, statusText(&token), token.Prefix+"...", token.Owner.Name,
+		t.add(number(token.ID), token.Name, statusText(&token), begins(token.Prefix), token.Owner.Name,
 			number(token.RateLimit), moment(token.LastUsedAt, "never"),
 			number(counts.Requests24h), number(counts.Requests7d), number(counts.TotalRequests))
 	}
@@ -192,6 +192,14 @@ func statusText(t *rest.Token) string {
 		text += ", " + strings.ReplaceAll(string(warning), "_", " ")
 	}
 	return text
+}
+
+// begins shows what a secret begins with, if that is known.
+func begins(prefix string) string {
+	if prefix == "" {
+		return "-"
+	}
+	return prefix + "..."
 }
 
 type tokenShow struct {
@@ -223,7 +231,7 @@ func tokenDetails(t *rest.Token) table {
 	}
 	for _, row := range [][2]string{
 		{"Name", t.Name}, {"Description", optional(t.Description)}, {"Kind", string(t.Kind)}, {"Status", status},
-		{"Secret", t.Prefix + "..."}, {"Owner", fmt.Sprintf("%s (%s %d)", t.Owner.Name, t.Owner.Type, t.Owner.ID)},
+		{"Secret", begins(t.Prefix)}, {"Owner", fmt.Sprintf("%s (%s %d)", t.Owner.Name, t.Owner.Type, t.Owner.ID)},
 		{"Limit", number(t.RateLimit) + " requests a minute"}, {"Endpoints", list(t.AllowedEndpoints, "all")},
 		{"Networks", list(t.AllowedNetworks, "all")}, {"Permissions", permissions}, {"Roles", list(t.Roles, "-")},
 		{"Groups", list(t.Groups, "-")}, {"Licenses", list(t.Licenses, "-")}, {"Tags", list(t.Tags, "-")},
