@@ -359,6 +359,8 @@ func TestSwappedDigestsAreRefused(t *testing.T) {
 		"digest and prefix":     func(a, b secret) secret { b.Sealed, b.LookupPrefix = a.Sealed, a.LookupPrefix; return b },
 		"the prefix":            func(_, b secret) secret { b.LookupPrefix = "acme"; return b },
 		"the token":             func(a, b secret) secret { b.TokenID = a.TokenID; return b },
+		"the key id":            func(a, b secret) secret { b.KeyID = a.KeyID; return b },
+		"and the other way":     func(a, b secret) secret { a.KeyID = b.KeyID; return a },
 		"a digest in the clear": func(_, b secret) secret { b.Sealed = slowDigest(foreignText(3)); return b },
 		"the whole row":         func(a, b secret) secret { a.TokenID = b.TokenID; return a },
 	} {
