@@ -97,8 +97,9 @@ type PolicyUpdate struct {
 	Title       *string
 	Description *string
 	Rules       *LifecycleRules
-	Edit        func(LifecycleRules) LifecycleRules // instead of Rules: makes the new rules of the old ones; may run twice
-	Revisions   []string                            // the policy must have one of these, see [LifecyclePolicy.Revision]; empty = whatever it has
+	// Edit makes the new rules of the old ones, instead of Rules; it may run twice.
+	Edit      func(LifecycleRules) LifecycleRules
+	Revisions []string // the policy must have one of these, see [LifecyclePolicy.Revision]; empty = whatever it has
 }
 
 // DisplayName returns the best text there is for a person to recognise p by.

@@ -22,13 +22,19 @@ func TestWarningsBeginOnTime(t *testing.T) {
 		{"30 days idle", latchward.Token{IdleTimeoutDays: 30}, 25 * day, 30 * day, latchward.WarnIdleSoon},
 		{"6 days idle", latchward.Token{IdleTimeoutDays: 6}, 5 * day, 6 * day, latchward.WarnIdleSoon},
 		{"1 day idle", latchward.Token{IdleTimeoutDays: 1}, 20 * hour, day, latchward.WarnIdleSoon},
-		{"used", latchward.Token{IdleTimeoutDays: 30, LastUsedAt: start.Add(29 * day)}, 54 * day, 59 * day, latchward.WarnIdleSoon},
+		{
+			"used", latchward.Token{IdleTimeoutDays: 30, LastUsedAt: start.Add(29 * day)},
+			54 * day, 59 * day, latchward.WarnIdleSoon,
+		},
 		{"90 days to live", latchward.Token{ExpiresAt: start.Add(90 * day)}, 75 * day, 90*day - 1, latchward.WarnExpiresSoon},
 		{"a year to live", latchward.Token{ExpiresAt: start.Add(360 * day)}, 330 * day, 360*day - 1, latchward.WarnExpiresSoon},
 		{"a day to live", latchward.Token{ExpiresAt: start.Add(day)}, 20 * hour, day - 1, latchward.WarnExpiresSoon},
 		{"rotation due", latchward.Token{RotationDueAt: start.Add(30 * day)}, 25 * day, 30*day - 1, latchward.WarnRotationDue},
 		{"rotation overdue", latchward.Token{RotationDueAt: start.Add(30 * day)}, 30 * day, 0, latchward.WarnRotationOverdue},
-		{"rotated", latchward.Token{RotatedAt: start.Add(10 * day), RotationDueAt: start.Add(40 * day)}, 35 * day, 40*day - 1, latchward.WarnRotationDue},
+		{
+			"rotated", latchward.Token{RotatedAt: start.Add(10 * day), RotationDueAt: start.Add(40 * day)},
+			35 * day, 40*day - 1, latchward.WarnRotationDue,
+		},
 	} {
 		token := c.token
 		token.Active, token.CreatedAt = true, start
@@ -89,7 +95,8 @@ func TestOverdueSecretsAreDisabled(t *testing.T) {
 	if active, reason := status(); active || reason != latchward.InactivePolicy {
 		t.Errorf("not disabled: %s", reason)
 	}
-	if v := must[latchward.Verdict](t)(f.Verify(f.ctx, latchward.VerifyRequest{Secret: made.Secret})); v.Reason != latchward.ReasonDisabled {
+	v := must[latchward.Verdict](t)(f.Verify(f.ctx, latchward.VerifyRequest{Secret: made.Secret}))
+	if v.Reason != latchward.ReasonDisabled {
 		t.Errorf("verdict %s", v.Reason)
 	}
 	_, err := f.UpdateToken(f.ctx, made.Token.ID, latchward.TokenUpdate{Active: ptr(true)})

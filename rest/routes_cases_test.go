@@ -395,7 +395,8 @@ var routeCases = map[string]routeCase{
 	},
 	"deletePolicy": {target: "/api/latchward/policies/1", gone: "/api/latchward/policies/99", member: 403},
 	"applyPolicy": {
-		target: "/api/latchward/policies/1/apply", body: `{"dry_run":true}`, gone: "/api/latchward/policies/99/apply", member: 403,
+		target: "/api/latchward/policies/1/apply", body: `{"dry_run":true}`, gone: "/api/latchward/policies/99/apply",
+		member: 403,
 		invalid: []invalidCase{
 			{body: `{}`, field: "count"}, {body: `{"count":-1}`, field: "count"},
 			{body: `{"dry_run":true,"notice_days":91}`, field: "notice_days"}, {body: `{"dry_run":1}`, field: "dry_run"},

@@ -49,7 +49,8 @@ func scanToken(rows *sql.Rows) (*latchward.Token, error) {
 		timeColumn{&t.LastUsedAt}, timeColumn{&t.RevokedAt}, textColumn{(*string)(&t.RevokeReason)}, &t.Unbound,
 		parsedColumn(&t.Retiring, parseRetiring), textColumn{&t.IssueKey}, textColumn{(*string)(&t.Reuse)},
 		textColumn{&t.Imported},
-		timeColumn{&t.RotatedAt}, timeColumn{&t.RotationDueAt}, &t.RotationRequired, textColumn{&t.CreatedBy}, textColumn{&t.RevokeNote},
+		timeColumn{&t.RotatedAt}, timeColumn{&t.RotationDueAt}, &t.RotationRequired,
+		textColumn{&t.CreatedBy}, textColumn{&t.RevokeNote},
 		textColumn{&user.Name}, textColumn{&user.Email}, textColumn{&user.ExternalID},
 		textColumn{&group.Name}, textColumn{&group.Title}, heldColumn{&t.Roles, &t.Groups, &t.Licenses},
 	)
