@@ -29,7 +29,7 @@ type Options struct {
 	Rings        int           // how many requests can be written at once; 0 = one per processor
 	RingBytes    int           // a power of two, from 64 KiB to 1 GiB; 0 = 16 MiB
 	SegmentBytes int64         // after which the next segment begins; 0 = 64 MiB
-	Budget       int64         // bytes that segments may take while the database is away; 0 = 10 GiB or a tenth of the disk
+	Budget       int64         // bytes of segments while the database is away; 0 = 10 GiB or a tenth of the disk
 	Interval     time.Duration // between syncs to the disk; 0 = 100 ms
 	Logger       *slog.Logger  // nil = nowhere
 	Random       io.Reader     // nil = crypto/rand.Reader
@@ -132,7 +132,8 @@ func refused(folder string, err error) error {
 		return err
 	}
 	return &latchward.Error{
-		Code: latchward.CodeUnavailable, Message: "The usage journal " + folder + " cannot be opened: check the disk.", Err: err,
+		Code: latchward.CodeUnavailable, Err: err,
+		Message: "The usage journal " + folder + " cannot be opened: check the disk.",
 	}
 }
 

@@ -36,8 +36,8 @@ DROP TABLE usage_hourly_endpoint;
 `
 	oldTotals   = `SELECT token_id, requests, failed, duration, request_bytes, response_bytes FROM usage_total`
 	hourlyHours = `SELECT DISTINCT hour FROM usage_hourly ORDER BY hour`
-	hourlyCells = `SELECT token_id, credential, endpoint, method, class, requests, failed, duration, request_bytes, response_bytes
-		FROM usage_hourly WHERE hour = ?`
+	hourlyCells = `SELECT token_id, credential, endpoint, method, class, requests, failed, duration, request_bytes,
+		response_bytes FROM usage_hourly WHERE hour = ?`
 )
 
 // bucketUsage is the migration that puts hourly sums, which were a row each in three tables, into buckets.

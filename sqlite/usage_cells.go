@@ -13,7 +13,7 @@ import (
 	"github.com/latchward/latchward/internal/usagepack"
 )
 
-// Cells of an hour are kept in buckets of tokens that follow each other, and once more in a bucket for all tokens, which
+// Cells of an hour are kept in buckets of tokens that follow each other, and once more in a bucket for all tokens, who
 // are not told apart there. A bucket is one row: adding to it means writing it again, which takes less than writing a
 // row for each of its cells as soon as two of them change.
 const (
