@@ -44,11 +44,8 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 }
 
-// pairsPerSecond bounds how much is written under load: what was written is compared with each backup.
-const pairsPerSecond = 1000
-
 // pairsUnderLoad saves two tokens in each of many transactions until stop is called, which says behind which change
-// each pair was committed, by the names of its tokens.
+// each pair was committed, by the names of its tokens. It writes at a pace: what was written is compared with each backup.
 func pairsUnderLoad(t *testing.T, s *Store, owner *latchward.User) (stop func() map[uint64]string) {
 	var mu sync.Mutex
 	var next atomic.Int64
@@ -56,7 +53,7 @@ func pairsUnderLoad(t *testing.T, s *Store, owner *latchward.User) (stop func() 
 	commits := map[uint64]string{}
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan struct{}, 4)
-	pace := time.NewTicker(time.Second / pairsPerSecond)
+	pace := time.NewTicker(time.Second / time.Duration(latchtest.Scale(1000, 100)))
 	for range 2 {
 		group.Go(func() {
 			for first := true; ctx.Err() == nil; first = false {
