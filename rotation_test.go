@@ -343,7 +343,7 @@ func TestNobodyIsRefusedDuringRotations(t *testing.T) {
 		})
 	}
 	for range latchtest.Scale(10_000, 300) {
-		f.advance(50 * time.Millisecond) // or the holders reach the limit
+		f.advance(time.Second) // or the holders reach the limit
 		next, err := f.RotateToken(f.ctx, issued.Token.ID, latchward.Rotation{Grace: 30 * time.Second})
 		if err != nil {
 			t.Error(err)
