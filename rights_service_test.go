@@ -278,3 +278,15 @@ func TestRoleChangeWinsOverFill(t *testing.T) {
 		}
 	}
 }
+
+// The role of administrators is a role: naming it makes one, for who may give it, and nobody else.
+func TestAdministratorByRole(t *testing.T) {
+	f := newFixture(t, nil)
+	made := must[*latchward.User](t)(f.CreateUser(f.ctx, latchward.NewUser{Name: "eve", Roles: []string{"administrator"}}))
+	if !made.Administrator() {
+		t.Errorf("the user was given %v, want the role of administrators", made.Roles)
+	}
+	manager := must[*latchward.User](t)(f.CreateUser(f.ctx, latchward.NewUser{Name: "bob", Roles: []string{"manager"}}))
+	_, err := f.CreateUser(f.person(t, manager.ID), latchward.NewUser{Name: "mallory", Roles: []string{"administrator"}})
+	f.must(t, err, latchward.CodeForbidden)
+}

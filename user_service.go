@@ -40,7 +40,7 @@ func (s *Service) createUser(ctx context.Context, p Principal, n NewUser) (*User
 			return err
 		}
 		named := names{&n.Roles, &n.Groups, &n.Licenses}
-		if err := entitle(tx, p, created, named, &n.Administrator); err != nil {
+		if err := entitle(tx, p, created, named, ifTrue(n.Administrator)); err != nil {
 			return err
 		}
 		if err := tx.SaveUser(created); err != nil {
@@ -97,6 +97,14 @@ func readmit(tx Tx, externalID string) error {
 	}
 	tombstone.ExternalID = ""
 	return tx.SaveUser(tombstone)
+}
+
+// ifTrue returns a flag that is set, and nil for one that says nothing: Roles may name the role of administrators, too.
+func ifTrue(flag bool) *bool {
+	if !flag {
+		return nil
+	}
+	return &flag
 }
 
 // UpdateUser changes what u names. It needs users.update, all that the user may do to Latchward itself, and, to enable
